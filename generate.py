@@ -1,0 +1,89 @@
+"""Generates images from a trained run: python generate.py --nice --batch 32"""
+
+from pathlib import Path
+
+from tf2gan.commands import Parser, import_tensorflow, run_command
+from tf2gan.errors import UsageError
+from tf2gan.runs import find_run
+
+BATCH_MAXIMUM = 10_000
+
+
+def parse_flags(args=None):
+    parser = Parser(prog="generate.py", description="Generate images with a trained generator.")
+    parser.add_argument("--logdir", default="runs/", help="folder of all runs (default: runs/)")
+    parser.add_argument("--run", help="a run's path, or its name or number in --logdir; otherwise the newest")
+    parser.add_argument("--checkpoint", default="latest", help="latest (default), or the step of a checkpoint")
+    parser.add_argument(
+        "--weights", metavar="FILE",
+        help="the generator's weights instead of a run's: .keras, .weights.h5, or the original's HDF5 file",
+    )
+    parser.add_argument(
+        "--discriminator-weights", metavar="FILE", help="the discriminator's, which --nice needs beside --weights"
+    )
+    parser.add_argument("--batch", type=int, default=32, metavar="N", help="images to generate, 1 to 10000 (default: 32)")
+    parser.add_argument(
+        "--select", choices=("plain", "nice"), default="plain",
+        help="plain (default): as they come; nice: the discriminator's best of 20 candidates an image, best first",
+    )
+    parser.add_argument("--nice", dest="select", action="store_const", const="nice", help="the same as --select nice")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same images (default: 0)")
+    parser.add_argument(
+        "--out", metavar="PATH",
+        help=".png (one grid), .gif (one image a frame), .npz or .npy (a uint8 array [N, 28, 28]), "
+        "or a folder (one PNG an image); without it, generated_image.png in the run's folder",
+    )
+    parser.add_argument("--debug", action="store_true", help="show a traceback when something is wrong")
+    return parser.parse_args(args)
+
+
+def main(args=None):
+    flags = parse_flags(args)
+
+    def command():
+        if not 1 <= flags.batch <= BATCH_MAXIMUM:
+            raise UsageError(f"--batch is {flags.batch}; choose 1 to {BATCH_MAXIMUM}")
+        if not 0 <= flags.seed < 2**31:
+            raise UsageError(f"--seed is {flags.seed}; choose 0 to {2**31 - 1}")
+        if flags.discriminator_weights and not flags.weights:
+            raise UsageError("--discriminator-weights goes with --weights, the generator's")
+        if flags.weights:
+            if flags.select == "nice" and not flags.discriminator_weights:
+                raise UsageError("--nice with --weights needs --discriminator-weights too")
+            for path in filter(None, (flags.weights, flags.discriminator_weights)):
+                if not Path(path).is_file():
+                    raise UsageError(f"{path} is no file; give a file of weights")
+            run, out = None, Path("generated_image.png")
+        else:
+            run = find_run(flags.logdir, flags.run)
+            out = run / "generated_image.png"
+        out = Path(flags.out) if flags.out else out
+
+        from tf2gan import images
+
+        images.check_out(out)
+        import_tensorflow()
+
+        from tf2gan import checkpoints, models, sampling
+
+        if run:
+            generator, discriminator, step = checkpoints.restore_networks(
+                run, flags.checkpoint, discriminator=flags.select == "nice"
+            )
+            print(f"{run}, step {step}")
+        else:
+            generator, discriminator = models.build_generator(), None
+            checkpoints.load_weights(generator, flags.weights)
+            if flags.discriminator_weights:
+                discriminator = models.build_discriminator()
+                checkpoints.load_weights(discriminator, flags.discriminator_weights)
+        select = {"plain": sampling.plain, "nice": sampling.nice}[flags.select]
+        pixels = select(sampling.Sampler(generator, discriminator), flags.batch, seed=flags.seed)
+        images.write_images(out, pixels)
+        print(out)
+
+    run_command(command, debug=flags.debug)
+
+
+if __name__ == "__main__":
+    main()

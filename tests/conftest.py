@@ -1,0 +1,54 @@
+import os
+
+# TensorFlow's start-up notices would drown a failure's message.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def python():
+    """Runs `python ARGS` in the checkout as a person would and returns the finished process."""
+
+    def run(*args, cwd=ROOT, **environment):
+        return subprocess.run(
+            [sys.executable, *map(str, args)], cwd=cwd, env={**os.environ, **environment},
+            capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """A small data set: the first 40 digits of MNIST as an .npz in Keras' layout."""
+    from tf2gan.data import load_data
+
+    mnist = load_data("mnist")
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x_train=mnist.images[:40], y_train=mnist.labels[:40])
+    return path
+
+
+@pytest.fixture(scope="session")
+def small(digits):
+    """Settings of a run that takes seconds; override what a test is about."""
+    return dict(
+        data=str(digits), batch=8, steps=6, log_every=2, image_every=3, checkpoint_every=4, seed=3
+    )
+
+
+@pytest.fixture(scope="session")
+def trained(small, tmp_path_factory):
+    """(logdir, run folder) of one finished small run; tests only read it."""
+    import tf2gan
+
+    logdir = tmp_path_factory.mktemp("runs")
+    return logdir, tf2gan.train(tf2gan.TrainConfig(**small), logdir)

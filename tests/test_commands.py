@@ -1,0 +1,150 @@
+"""The two command lines, as a person types them."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import generate
+import tf2gan.commands
+import train
+from tf2gan import checkpoints
+from tf2gan.runs import create_run, find_run
+
+NO_TENSORFLOW = (
+    "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None  # importing either fails\n"
+    "import {script}; {script}.main({args!r})"
+)
+
+
+@pytest.mark.parametrize(
+    "script, args, status, said",
+    [
+        ("train", ["--help"], 0, "--checkpoint-every"),
+        ("generate", ["--help"], 0, "--discriminator-weights"),
+        ("train", ["--epoch", "3"], 2, "--epochs?"),
+        ("train", ["--batch", "many"], 2, "--batch"),
+        ("train", ["--batch", "0"], 2, "batch is 0; the least is 1"),
+        ("train", ["--recipe", "cubist"], 2, "classic"),
+        ("generate", ["--bacth", "3"], 2, "--batch?"),
+        ("generate", ["--batch", "10001"], 2, "choose 1 to 10000"),
+        ("generate", ["--seed", "-1"], 2, "choose 0 to"),
+        ("generate", ["--logdir", "nowhere"], 2, "train one first: python train.py --logdir nowhere"),
+        ("generate", ["--weights", "nowhere"], 2, "nowhere is no file"),
+        ("generate", ["--weights", "README.md", "--nice"], 2, "--discriminator-weights"),
+        ("train", ["--logdir", "nowhere", "--resume"], 2, "train one first"),
+    ],
+)
+def test_what_is_wrong_is_said_before_tensorflow_is_imported(python, script, args, status, said):
+    result = python("-c", NO_TENSORFLOW.format(script=script, args=args))
+    assert result.returncode == status, result.stderr
+    assert said in " ".join((result.stdout + result.stderr).split())
+    if status:
+        assert result.stdout == "" and result.stderr.count("\n") == 1
+
+
+def test_from_nothing_to_digits(python, small, tmp_path):
+    """The three commands of the README on a small scale, through real processes."""
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in small.items()]
+    result = python("train.py", "--logdir", tmp_path, *flags)
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("step ")] == ["2/6", "3/6", "4/6", "6/6"]
+    assert "\b" not in result.stdout and "\r" not in result.stdout  # no bar in a log
+    result = python("generate.py", "--logdir", tmp_path, "--nice", "--batch", 4)
+    assert result.returncode == 0, result.stderr
+    picture = tmp_path / "00000-digits-classic" / "generated_image.png"
+    assert result.stdout.splitlines()[-1] == str(picture)
+    assert Image.open(picture).size == (56, 56)
+    # A second run gets a second folder.
+    result = python("train.py", "--logdir", tmp_path, *flags, "--steps=1")
+    assert "00001-digits-classic" in result.stdout
+
+
+def test_dry_run_makes_nothing(small, tmp_path, capsys):
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in small.items()]
+    train.main(["--logdir", str(tmp_path / "runs"), "--dry-run", *flags])
+    assert "40 images of digits, 6 steps" in capsys.readouterr().out
+    assert not (tmp_path / "runs").exists()
+
+
+def test_resume_on_the_command_line(small, tmp_path, capsys):
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in small.items()]
+    train.main(["--logdir", str(tmp_path), *flags, "--steps=2"])
+    train.main(["--logdir", str(tmp_path), "--resume", "--steps", "3"])
+    run = tmp_path / "00000-digits-classic"
+    assert checkpoints.checkpoint_steps(run) == [2, 3]
+    with pytest.raises(SystemExit) as stopped:
+        train.main(["--logdir", str(tmp_path), "--resume", "00000", "--batch", "9"])
+    assert stopped.value.code == 2 and "--batch cannot change" in capsys.readouterr().err
+
+
+def generate_npy(trained, tmp_path, *args):
+    out = tmp_path / "a.npy"
+    generate.main(["--logdir", str(trained[0]), "--out", str(out), *args])
+    return np.load(out)
+
+
+def test_generate_from_a_run(trained, tmp_path):
+    five = generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9")
+    assert five.shape == (5, 28, 28) and five.dtype == np.uint8
+    assert np.array_equal(five, generate_npy(trained, tmp_path, "--batch", "130", "--seed", "9")[:5])
+    assert np.array_equal(five, generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--run", "00000"))
+    earlier = generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--checkpoint", "4")
+    assert not np.array_equal(five, earlier)
+
+
+def test_generate_from_weights(trained, tmp_path, monkeypatch):
+    run = trained[1]
+    files = ["--weights", str(run / "generator.keras"), "--discriminator-weights", str(run / "discriminator.keras")]
+    nice = generate_npy(trained, tmp_path, "--nice", "--batch", "3")
+    assert np.array_equal(nice, generate_npy(trained, tmp_path, "--nice", "--batch", "3", *files))
+    monkeypatch.chdir(tmp_path)
+    generate.main(files[:2])
+    assert Image.open(tmp_path / "generated_image.png").size == (5 * 28, 7 * 28)
+
+
+@pytest.mark.parametrize(
+    "args, said",
+    [
+        (["--run", "nope"], "no run 'nope'"),
+        (["--checkpoint", "5"], "choose latest or 4, 6"),
+        (["--out", "a.jpg"], "a.jpg ends in .jpg"),
+        (["--discriminator-weights", "README.md"], "goes with --weights"),
+        (["--weights", "README.md"], "README.md holds no weights of the generator"),
+    ],
+)
+def test_generate_refuses(trained, capsys, args, said):
+    with pytest.raises(SystemExit) as stopped:
+        generate.main(["--logdir", str(trained[0]), *args])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and said in error and error.count("\n") == 1
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(tf2gan.errors.UsageError):
+        generate.main(["--batch", "0", "--debug"])
+
+
+def test_run_folders_are_numbered_and_found(tmp_path):
+    for folder in ("00007-old", "notes", "123-x"):
+        (tmp_path / folder).mkdir()
+    run = create_run(tmp_path, "a b/c")
+    assert run.name == "00008-a_b_c"
+    assert find_run(tmp_path, checkpoint=False) == run
+    (tmp_path / "00007-old" / "checkpoints").mkdir()
+    (tmp_path / "00007-old" / "checkpoints" / "ckpt-1.index").touch()
+    assert find_run(tmp_path).name == "00007-old"  # the newest with a checkpoint
+    with pytest.raises(tf2gan.errors.UsageError, match="has no checkpoint yet"):
+        find_run(tmp_path, "00008")
+
+
+def test_progress_bar_on_a_terminal(monkeypatch, capsys):
+    from tf2gan.progress import Progress
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    progress = Progress(10, 30, batch=8)
+    assert progress.window(20, {"loss/d": 0.5, "loss/g": 0.7}) > 0
+    shown = capsys.readouterr().out
+    assert "10/20" in shown and "loss/d" in shown and "images/s" in shown and "s/step" in shown

@@ -1,0 +1,57 @@
+"""The graphs are the seed's."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf2gan.models import build_discriminator, build_generator, evaluate
+
+GENERATOR = (
+    "Dense Activation Dense BatchNormalization Activation Reshape "
+    "UpSampling2D Conv2D Activation UpSampling2D Conv2D Activation"
+)
+DISCRIMINATOR = (
+    "Conv2D Activation MaxPooling2D Conv2D Activation MaxPooling2D Flatten "
+    "Dense Activation Dense Activation"
+)
+
+
+@pytest.mark.parametrize(
+    "build, classes, inputs, outputs, parameters",
+    [
+        (build_generator, GENERATOR, (100,), (28, 28, 1), 6_763_777),
+        (build_discriminator, DISCRIMINATOR, (28, 28, 1), (1,), 3_485_441),
+    ],
+)
+def test_graph(build, classes, inputs, outputs, parameters):
+    model = build()
+    assert isinstance(model, keras.Sequential)
+    assert [type(layer).__name__ for layer in model.layers] == classes.split()
+    assert (model.input_shape[1:], model.output_shape[1:]) == (inputs, outputs)
+    assert model.count_params() == parameters
+
+
+def test_ranges():
+    latents = np.random.default_rng(0).uniform(-1, 1, (4, 100))
+    images = build_generator()(latents, training=False).numpy()
+    scores = build_discriminator()(images, training=False).numpy()
+    assert np.all(np.abs(images) <= 1) and np.ptp(images) > 0
+    assert np.all((scores > 0) & (scores < 1))
+
+
+def test_evaluate_is_the_model():
+    generator, discriminator = build_generator(seed=1), build_discriminator(seed=1)
+    latents = tf.random.stateless_uniform((4, 100), (1, 2), -1, 1)
+    images = generator(latents, training=False)
+    np.testing.assert_array_equal(evaluate(generator, latents, training=False), images)
+    logits = evaluate(discriminator, images, training=False, logits=True)
+    np.testing.assert_allclose(tf.sigmoid(logits), discriminator(images), atol=1e-6)
+
+
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_seed_fixes_the_initial_weights(build):
+    first, again, other = (build(seed=seed).get_weights() for seed in (2**31 - 1, 2**31 - 1, 5))
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not np.array_equal(first[0], other[0])
+    assert not np.array_equal(build().get_weights()[0], build().get_weights()[0])

@@ -1,0 +1,71 @@
+"""What `train.py` and `generate.py` share: flags that answer on one line, errors likewise.
+
+Standard library only: `--help` and a wrong flag answer before TensorFlow is imported.
+"""
+
+import argparse
+import difflib
+import os
+import sys
+import tempfile
+
+from tf2gan.errors import Tf2ganError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports a wrong flag on one line, with the flag that was meant."""
+
+    def __init__(self, **settings):
+        super().__init__(allow_abbrev=False, **settings)
+
+    def parse_args(self, args=None, namespace=None):
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1)
+            self.error(f"there is no flag {unknown[0]!r}" + (f"; {near[0]}?" if near else ""))
+        return parsed
+
+    def error(self, message):
+        line = " ".join(message.split())
+        self.exit(2, f"{self.prog}: error: {line} (all flags: python {self.prog} --help)\n")
+
+
+def run_command(command, *, debug):
+    """Calls `command()`; an error of the user's becomes one line and the exit status.
+
+    2 for what was typed, 1 for what happened on the way; with `debug`, a traceback instead.
+    """
+    try:
+        command()
+    except Tf2ganError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+
+
+def import_tensorflow():
+    """Imports TensorFlow and finds its devices without its start-up notices; warnings come through.
+
+    TensorFlow 2.21 writes some of them before it has read TF_CPP_MIN_LOG_LEVEL, from C++: only the
+    file descriptor can hold them back.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile("w+", errors="replace") as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_logical_devices()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            held.seek(0)
+            notices = ("I0000", "WARNING: All log messages before", "To enable the following")
+            for line in held:
+                # cuInit fails wherever there is no GPU: no news on a laptop.
+                if not line.startswith(notices) and "cuInit" not in line:
+                    sys.stderr.write(line)

@@ -1,0 +1,22 @@
+"""The errors that a user can cause. Standard library only."""
+
+
+class Tf2ganError(Exception):
+    """Something went wrong on the way; the message is one line that names the way out."""
+
+    exit_status = 1
+
+
+class UsageError(Tf2ganError):
+    """What the user typed or passed cannot be done."""
+
+    exit_status = 2
+
+
+class DataError(UsageError):
+    """The data set named by the user cannot be used."""
+
+
+def brief(error):
+    """An exception of a library on one line, its type first, at most 200 characters."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]

@@ -1,0 +1,37 @@
+"""What a person sees of a run on the terminal: a progress bar, or plain lines in a log."""
+
+import sys
+import time
+
+import keras
+
+
+class Progress:
+    """Reports the windows of a run: a bar with ETA on a terminal, one plain line a window elsewhere.
+
+    Args:
+      first: steps done before this process started.
+      total: steps in all.
+      batch: images in a step.
+    """
+
+    def __init__(self, first, total, *, batch):
+        self._first, self._total, self._batch = first, total, batch
+        self._step, self._time = first, time.perf_counter()
+        self._bar = None
+        if sys.stdout.isatty():
+            shown = ["loss/d", "loss/g", "images/s"]
+            self._bar = keras.utils.Progbar(total - first, stateful_metrics=shown, unit_name="step")
+
+    def window(self, step, metrics):
+        """Shows the window that ended at `step` and returns its images per second."""
+        now = time.perf_counter()
+        speed = (step - self._step) * self._batch / (now - self._time)
+        self._step, self._time = step, now
+        shown = [("loss/d", metrics["loss/d"]), ("loss/g", metrics["loss/g"]), ("images/s", speed)]
+        if self._bar is not None:
+            self._bar.update(step - self._first, shown)
+        else:
+            values = "  ".join(f"{name} {value:.4g}" for name, value in shown)
+            print(f"step {step}/{self._total}  {values}", flush=True)
+        return speed

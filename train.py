@@ -1,0 +1,73 @@
+"""Trains the GAN: python train.py --logdir runs/"""
+
+import argparse
+import dataclasses
+
+from tf2gan.commands import Parser, import_tensorflow, run_command
+from tf2gan.config import TrainConfig, flag
+from tf2gan.errors import UsageError
+from tf2gan.runs import find_run
+
+RESUMABLE = ("epochs", "steps")
+
+
+def parse_flags(args=None):
+    """Returns (flags, settings): how to run, and the fields of `TrainConfig` that were typed."""
+    parser = Parser(prog="train.py", description="Train the GAN and watch it in TensorBoard.")
+    parser.add_argument("--logdir", default="runs/", help="folder of all runs; each gets its own inside (default: runs/)")
+    for field in dataclasses.fields(TrainConfig):
+        kind = int if "int" in str(field.type) else str
+        default = "" if field.default is None else f" (default: {field.default})"
+        parser.add_argument(
+            flag(field.name), type=kind, default=argparse.SUPPRESS,
+            choices=field.metadata["choices"], help=field.metadata["help"] + default,
+            metavar=None if field.metadata["choices"] else {int: "N", str: "TEXT"}[kind],
+        )
+    parser.add_argument(
+        "--resume", nargs="?", const="", default=argparse.SUPPRESS, metavar="RUN",
+        help="go on with a run (a path, a name or a number in --logdir; without RUN, the newest)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, make nothing")
+    parser.add_argument("--debug", action="store_true", help="show a traceback when something is wrong")
+    flags = vars(parser.parse_args(args))
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    settings = {name: flags.pop(name) for name in sorted(names & set(flags))}
+    return flags, settings
+
+
+def main(args=None):
+    flags, settings = parse_flags(args)
+
+    def command():
+        if "resume" in flags:
+            refused = [flag(name) for name in settings if name not in RESUMABLE]
+            if refused:
+                raise UsageError(
+                    f"{refused[0]} cannot change when a run is resumed; only --epochs and --steps can"
+                )
+            run = find_run(flags["logdir"], flags["resume"] or None)
+            import_tensorflow()
+            from tf2gan import training
+
+            config = training.read_config(run, **settings)
+            if not flags["dry_run"]:
+                print(f"resuming {run}", flush=True)
+                training.resume(run, **settings)
+        else:
+            config = TrainConfig(**settings)
+            import_tensorflow()
+            from tf2gan import training
+
+            if not flags["dry_run"]:
+                run = training.train(config, flags["logdir"])
+                print(f"done: {run}\nnow: python generate.py --nice --logdir {flags['logdir']}")
+        if flags["dry_run"]:
+            data = training.load_training_data(config)
+            print(config.to_json(), end="")
+            print(f"{len(data.images)} images of {data.name}, {training.total_steps(config, data)} steps")
+
+    run_command(command, debug=flags["debug"])
+
+
+if __name__ == "__main__":
+    main()
