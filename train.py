@@ -2,13 +2,14 @@
 
 import argparse
 import dataclasses
+import time
 
 from tf2gan.commands import Parser, import_tensorflow, run_command
 from tf2gan.config import TrainConfig, flag
 from tf2gan.errors import UsageError
 from tf2gan.runs import find_run
 
-RESUMABLE = ("epochs", "steps")
+RESUMABLE = ("epochs", "steps", "mixed_precision")
 
 
 def parse_flags(args=None):
@@ -20,7 +21,9 @@ def parse_flags(args=None):
         default = "" if field.default is None else f" (default: {field.default})"
         parser.add_argument(
             flag(field.name), type=kind, default=argparse.SUPPRESS,
-            choices=field.metadata["choices"], help=field.metadata["help"] + default,
+            choices=field.metadata["choices"],
+            **({"nargs": "?", "const": "auto"} if field.name == "mixed_precision" else {}),
+            help=field.metadata["help"] + default,
             metavar=None if field.metadata["choices"] else {int: "N", str: "TEXT"}[kind],
         )
     parser.add_argument(
@@ -36,6 +39,7 @@ def parse_flags(args=None):
 
 
 def main(args=None):
+    started = time.perf_counter()
     flags, settings = parse_flags(args)
 
     def command():
@@ -43,7 +47,8 @@ def main(args=None):
             refused = [flag(name) for name in settings if name not in RESUMABLE]
             if refused:
                 raise UsageError(
-                    f"{refused[0]} cannot change when a run is resumed; only --epochs and --steps can"
+                    f"{refused[0]} cannot change when a run is resumed; "
+                    f"only {', '.join(map(flag, RESUMABLE))} can"
                 )
             run = find_run(flags["logdir"], flags["resume"] or None)
             import_tensorflow()
@@ -52,14 +57,14 @@ def main(args=None):
             config = training.read_config(run, **settings)
             if not flags["dry_run"]:
                 print(f"resuming {run}", flush=True)
-                training.resume(run, **settings)
+                training.resume(run, started=started, **settings)
         else:
             config = TrainConfig(**settings)
             import_tensorflow()
             from tf2gan import training
 
             if not flags["dry_run"]:
-                run = training.train(config, flags["logdir"])
+                run = training.train(config, flags["logdir"], started=started)
                 print(f"done: {run}\nnow: python generate.py --nice --logdir {flags['logdir']}")
         if flags["dry_run"]:
             data = training.load_training_data(config)

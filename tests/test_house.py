@@ -9,7 +9,7 @@ import train
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import those above it
-    "errors files", "config images commands runs", "data models", "sampling", "gan", "checkpoints summaries progress", "training",
+    "errors files precision polyphase", "config images commands runs", "data models", "sampling", "gan", "checkpoints summaries progress", "training",
 ]  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_ci_runs_the_readmes_test_command():
 
 def test_readme_names_every_flag_and_no_other(capsys):
     readme = (ROOT / "README.md").read_text()
-    known = {"--samples_per_plugin"}
+    known = {"--samples_per_plugin", "--rounds", "--sizes", "--whole"}
     for script in (train, generate):
         try:
             script.main(["--help"])

@@ -3,9 +3,8 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tf2gan.models import build_discriminator, build_generator, evaluate
+from tf2gan.models import build_discriminator, build_generator
 
 GENERATOR = (
     "Dense Activation Dense BatchNormalization Activation Reshape "
@@ -38,15 +37,6 @@ def test_ranges():
     scores = build_discriminator()(images, training=False).numpy()
     assert np.all(np.abs(images) <= 1) and np.ptp(images) > 0
     assert np.all((scores > 0) & (scores < 1))
-
-
-def test_evaluate_is_the_model():
-    generator, discriminator = build_generator(seed=1), build_discriminator(seed=1)
-    latents = tf.random.stateless_uniform((4, 100), (1, 2), -1, 1)
-    images = generator(latents, training=False)
-    np.testing.assert_array_equal(evaluate(generator, latents, training=False), images)
-    logits = evaluate(discriminator, images, training=False, logits=True)
-    np.testing.assert_allclose(tf.sigmoid(logits), discriminator(images), atol=1e-6)
 
 
 @pytest.mark.parametrize("build", [build_generator, build_discriminator])

@@ -50,6 +50,13 @@ class Checkpoints:
         """Restores the newest checkpoint, if there is one; returns the step it was saved at, or 0."""
         path = self._manager.latest_checkpoint
         if path is not None:
+            names = [name for name, _ in tf.train.list_variables(path)]
+            scaled = any("inner_optimizer" in name for name in names)
+            if scaled != hasattr(self._gan.d_optimizer, "inner_optimizer"):
+                raise Tf2ganError(
+                    f"{path} was saved {'in' if scaled else 'without'} float16, whose loss scales "
+                    "are part of the training; resume with the --mixed-precision it was trained with"
+                )
             self._checkpoint.restore(path).assert_existing_objects_matched()
         return int(self._gan.step)
 

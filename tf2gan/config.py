@@ -7,6 +7,7 @@ import re
 from tf2gan.errors import UsageError
 
 RECIPES = ("classic",)
+PRECISIONS = ("auto", "bfloat16", "float16")
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,79}")
 
 
@@ -40,6 +41,12 @@ class TrainConfig:
     batch: int = _knob(128, "real images in one step", at_least=1, at_most=65_536)
     seed: int = _knob(
         0, "everything random follows from it and the step", at_least=0, at_most=2**31 - 1
+    )
+    mixed_precision: str | None = _knob(
+        None,
+        "compute in a smaller type, weights in float32: auto chooses the fast one for the device; "
+        "without the flag, float32 throughout",
+        choices=PRECISIONS,
     )
     log_every: int = _knob(10, "steps between two points of a curve", at_least=1)
     image_every: int = _knob(100, "steps between two grids of samples", at_least=1)

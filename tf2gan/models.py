@@ -62,21 +62,6 @@ def build_discriminator(*, seed=None):
     )
 
 
-def evaluate(model, inputs, *, training, logits=False):
-    """Evaluates a Sequential model layer by layer; `logits=True` stops before the last activation.
-
-    The loss is computed from logits, because log(sigmoid(x)) loses its gradient once the sigmoid
-    has rounded to 0 or 1.
-    """
-    outputs = inputs
-    for layer in model.layers[:-1] if logits else model.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            outputs = layer(outputs, training=training)
-        else:
-            outputs = layer(outputs)
-    return outputs
-
-
 def _glorot_uniform(seed, *, network):
     """Returns a maker of Glorot initializers, each with a seed of its own when `seed` is given."""
     layer = itertools.count()

@@ -4,7 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf2gan.images import to_pixels
-from tf2gan.models import LATENT_SIZE, evaluate
+from tf2gan.models import LATENT_SIZE
+from tf2gan.polyphase import evaluate
 
 # What a draw is for: two uses of one seed never share a latent.
 DISCRIMINATOR, GENERATOR, SAMPLES = 0, 1, 2
@@ -37,7 +38,7 @@ class Sampler:
     """
 
     def __init__(self, generator, discriminator=None):
-        @tf.function
+        @tf.function(autograph=False)  # importing autograph takes half a second
         def block(seed, index):
             latents = draw_latents(BLOCK, seed=seed, index=index, use=SAMPLES)
             images = evaluate(generator, latents, training=False)

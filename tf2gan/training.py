@@ -1,5 +1,6 @@
 """The training loop: the only place where networks, data, checkpoints and summaries meet."""
 
+import time
 from pathlib import Path
 
 import tensorflow as tf
@@ -19,7 +20,7 @@ from tf2gan.summaries import Summaries, summary_text
 FIXED_SAMPLES = 64
 
 
-def train(config, logdir):
+def train(config, logdir, *, started=None):
     """Trains a GAN as `config` says and returns the run folder it made inside `logdir`.
 
     Everything is checked before the folder is made; an existing folder is never used.
@@ -27,23 +28,28 @@ def train(config, logdir):
     Args:
       config: a `TrainConfig`.
       logdir: the folder of runs, made if it is missing.
+      started: `time.perf_counter()` when the start-up began, for the figure that is printed; by
+        default now.
     """
+    started = started or time.perf_counter()
     data = load_training_data(config)
     run = create_run(logdir, config.name or f"{data.name}-{config.recipe}")
     with replacing(run / "config.json") as partial:
         partial.write_text(config.to_json())
-    return _fit(config, data, run)
+    return _fit(config, data, run, started)
 
 
-def resume(run, **changes):
+def resume(run, *, started=None, **changes):
     """Goes on with the run in the folder `run` from its newest checkpoint, and returns the folder.
 
     Args:
       run: the run folder.
-      **changes: new values for `epochs` or `steps`.
+      started: as in `train`.
+      **changes: new values for `epochs`, `steps` or `mixed_precision`.
     """
+    started = started or time.perf_counter()
     config = read_config(run, **changes)
-    return _fit(config, load_training_data(config), Path(run))
+    return _fit(config, load_training_data(config), Path(run), started)
 
 
 def read_config(run, **changes):
@@ -74,7 +80,7 @@ def total_steps(config, data):
     return config.steps or config.epochs * batches_per_epoch(len(data.images), config.batch)
 
 
-def _fit(config, data, run):
+def _fit(config, data, run, started):
     gan = GAN(config)
     checkpoints = Checkpoints(gan, run, keep=config.keep)
     step, total = checkpoints.restore(), total_steps(config, data)
@@ -97,13 +103,18 @@ def _fit(config, data, run):
             for network in (gan.generator, gan.discriminator):
                 summaries.text(network.name, summary_text(network), step)
             write_samples()
+        train_steps = gan.train_steps.get_concrete_function()  # the one trace
+        print(
+            f"start-up {time.perf_counter() - started:.1f} s; "
+            f"computing in {gan.dtype.name}: {gan.dtype_reason}", flush=True,
+        )  # fmt: skip
         progress = Progress(step, total, batch=config.batch)
         while step < total:
             until = next_stop(
                 step, total, config.log_every, config.image_every, config.checkpoint_every
             )
             rows = batch_rows(step, until - step, count=count, batch=config.batch)
-            metrics = {tag: float(value) for tag, value in gan.train_steps(images, rows).items()}
+            metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
             step = until
             metrics["speed/images_per_second"] = progress.window(step, metrics)
             summaries.scalars(metrics, step)

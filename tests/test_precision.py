@@ -1,0 +1,84 @@
+"""Smaller types: who chooses them, and that they train, save and resume."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf2gan
+from tf2gan import precision, training
+from tf2gan.config import TrainConfig
+from tf2gan.errors import Tf2ganError
+from tf2gan.gan import GAN
+from tf2gan.precision import choose_dtype
+
+
+@pytest.mark.parametrize(
+    "gpu, flags, expected, because",
+    [
+        (None, "avx512_bf16 amx_bf16", "bfloat16", "AMX"),
+        (None, "avx512_bf16", "float32", "no amx_bf16"),
+        (None, None, "float32", "no amx_bf16"),
+        ((9, 0), "", "bfloat16", "9.0"),
+        ((8, 0), "", "bfloat16", "8.0"),
+        ((7, 5), "", "float16", "7.5"),
+        ((6, 1), "amx_bf16", "float32", "6.1"),
+    ],
+)
+def test_auto_takes_what_is_fast(monkeypatch, tmp_path, gpu, flags, expected, because):
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"flags\t\t: fpu {flags} vme\n")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] if gpu else [])
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda device: {"compute_capability": gpu}
+    )
+    dtype, reason = choose_dtype("auto")
+    assert dtype.name == expected and because in reason
+
+
+def test_asked_for_or_left_alone():
+    assert choose_dtype(None)[0] == tf.float32
+    assert choose_dtype("bfloat16")[0] == tf.bfloat16
+
+
+def steps(mixed_precision, count=3):
+    gan = GAN(TrainConfig(batch=4, mixed_precision=mixed_precision))
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 28, 28)), tf.uint8)
+    return gan, gan.train_steps(images, np.tile(np.arange(4, dtype=np.int32), (count, 1)))
+
+
+def test_bfloat16_is_float32_up_to_rounding():
+    (_, expected), (gan, metrics) = steps(None), steps("bfloat16")
+    for tag in ("loss/d", "loss/g", "gradient_norm/d", "gradient_norm/g"):
+        np.testing.assert_allclose(metrics[tag], expected[tag], rtol=0.05)
+    for variable in (*gan.generator.weights, *gan.discriminator.weights, *gan.g_optimizer.variables):
+        assert variable.dtype in ("float32", "int64", "int32"), variable.path
+
+
+@pytest.mark.slow
+def test_float16_scales_its_losses_and_trains():
+    """Slow: TensorFlow has no fast float16 convolution gradient on processors."""
+    (_, expected), (gan, metrics) = steps(None, 1), steps("float16", 1)
+    for tag in ("loss/d", "loss/g", "gradient_norm/d", "gradient_norm/g"):
+        np.testing.assert_allclose(metrics[tag], expected[tag], rtol=0.05)
+    for optimizer in (gan.d_optimizer, gan.g_optimizer):
+        assert float(optimizer.dynamic_scale.numpy()) == 2.0**15
+        assert int(optimizer.inner_optimizer.iterations.numpy()) == 1
+
+
+def test_float16_skips_a_step_whose_gradients_overflow():
+    gan = GAN(TrainConfig(batch=4, mixed_precision="float16"))
+    before = gan.discriminator.get_weights()
+    variables = gan.discriminator.trainable_variables
+    gan.d_optimizer.apply([tf.fill(v.shape, np.float32(np.inf)) for v in variables], variables)
+    assert all(map(np.array_equal, before, gan.discriminator.get_weights()))
+    assert float(gan.d_optimizer.dynamic_scale.numpy()) == 2.0**14
+
+
+def test_a_run_goes_on_in_another_precision(small, tmp_path):
+    run = tf2gan.train(TrainConfig(**{**small, "steps": 1}), tmp_path)
+    training.resume(run, steps=2, mixed_precision="bfloat16")
+    training.resume(run, steps=3, mixed_precision=None)
+    with pytest.raises(Tf2ganError, match="float16.*--mixed-precision") as error:
+        training.resume(run, steps=4, mixed_precision="float16")
+    assert "\n" not in str(error.value)
