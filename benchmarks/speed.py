@@ -1,0 +1,289 @@
+"""Times one training iteration of this code against its peers: python benchmarks/speed.py
+
+`--sizes` times batch sizes and generation, `--whole` a real run of `train.py` against its bare steps.
+Every contestant is a process of its own that waits for its turn; turns alternate, medians are
+printed. Run it on an idle machine. PyTorch takes part where it is installed
+(pip install -e ".[bench]").
+"""
+
+import argparse
+import importlib.util
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+GFLOP_AT_128 = 72.5  # of one iteration in polyphase form, at batch 128
+
+
+def ours(precision, batch, steps):
+    """Windows of `train_steps`, as `train.py` runs them."""
+    from tf2gan.config import TrainConfig
+    from tf2gan.gan import GAN
+
+    gan = GAN(TrainConfig(batch=batch, mixed_precision=precision))
+    images, rows = mnist_tensor(), window(batch, steps)
+    return lambda: float(gan.train_steps(images, rows)["loss/d"])
+
+
+def naive(batch, steps):
+    """The plain step: `tf.function` over the Keras models as they are, and Keras' own SGD."""
+    import keras
+
+    from tf2gan import gan as module
+
+    def evaluate(model, inputs, *, training, dtype, logits=False):
+        for layer in model.layers[:-1] if logits else model.layers:
+            inputs = layer(inputs, training=training) if layer.name.startswith("batch") else layer(inputs)
+        return inputs
+
+    module.evaluate, module.FusedSGD = evaluate, keras.optimizers.SGD
+    return ours(None, batch, steps)
+
+
+def original(batch, steps):
+    """The original's loop, ported line by line to Keras 3: `predict`, two `train_on_batch`, the toggle."""
+    import keras
+    import numpy as np
+
+    from tf2gan.models import build_discriminator, build_generator
+
+    images = mnist_array()
+    d, g = build_discriminator(), build_generator()
+    d.trainable = False
+    d_on_g = keras.Sequential([g, d])
+    optimizers = [keras.optimizers.SGD(0.001, momentum=0.9, nesterov=True) for _ in range(2)]
+    d_on_g.compile(loss="binary_crossentropy", optimizer=optimizers[0])
+    d.trainable = True
+    d.compile(loss="binary_crossentropy", optimizer=optimizers[1])
+
+    def run():
+        for index in range(steps):
+            noise = np.random.uniform(-1, 1, (batch, 100)).astype(np.float32)
+            image_batch = images[index * batch : (index + 1) * batch]
+            generated = g.predict(noise, verbose=0)
+            x = np.concatenate((image_batch, generated))
+            d.train_on_batch(x, np.array([[1]] * batch + [[0]] * batch))
+            noise = np.random.uniform(-1, 1, (batch, 100)).astype(np.float32)
+            d.trainable = False
+            d_on_g.train_on_batch(noise, np.array([[1]] * batch))
+            d.trainable = True
+
+    return run
+
+
+def pytorch(autocast, batch, steps):
+    """The same graphs and step in eager PyTorch, channels last."""
+    import torch
+    from torch import nn
+
+    torch.set_num_threads(os.cpu_count())
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    g = nn.Sequential(
+        nn.Linear(100, 1024), nn.Tanh(), nn.Linear(1024, 128 * 7 * 7), nn.BatchNorm1d(128 * 7 * 7),
+        nn.Tanh(), nn.Unflatten(1, (128, 7, 7)), nn.Upsample(scale_factor=2), nn.Conv2d(128, 64, 5, padding=2),
+        nn.Tanh(), nn.Upsample(scale_factor=2), nn.Conv2d(64, 1, 5, padding=2), nn.Tanh(),
+    )  # fmt: skip
+    d = nn.Sequential(
+        nn.Conv2d(1, 64, 5, padding=2), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(64, 128, 5), nn.Tanh(),
+        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3200, 1024), nn.Tanh(), nn.Linear(1024, 1),
+    )  # fmt: skip
+    g, d = (net.to(device, memory_format=torch.channels_last) for net in (g, d))
+    d_optimizer, g_optimizer = (
+        torch.optim.SGD(net.parameters(), 0.001, momentum=0.9, nesterov=True) for net in (d, g)
+    )
+    loss = nn.BCEWithLogitsLoss()
+    images = torch.from_numpy(mnist_array()[..., 0][:, None]).to(device, memory_format=torch.channels_last)
+    labels = torch.cat([torch.ones(batch, 1), torch.zeros(batch, 1)]).to(device)
+    cast = lambda: torch.autocast(device, torch.bfloat16, enabled=autocast)  # noqa: E731
+    noise = lambda: torch.rand(batch, 100, device=device) * 2 - 1  # noqa: E731
+
+    def run():
+        for index in range(steps):
+            with torch.no_grad(), cast():
+                fakes = g.eval()(noise())
+            x = torch.cat([images[index * batch : (index + 1) * batch], fakes.float()])
+            with cast():
+                logits = d(x)
+            d_optimizer.zero_grad()
+            loss(logits.float(), labels).backward()
+            d_optimizer.step()
+            with cast():
+                logits = d(g.train()(noise()))
+            g_optimizer.zero_grad()
+            parameters = list(g.parameters())
+            gradients = torch.autograd.grad(loss(logits.float(), labels[:batch]), parameters)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.grad = gradient
+            g_optimizer.step()
+        if device == "cuda":
+            torch.cuda.synchronize()
+
+    return run
+
+
+def matrix_product(dtype, size=4096):
+    """One large matrix product: what the machine reaches at most."""
+    import tensorflow as tf
+
+    a, b = (tf.cast(tf.random.normal((size, size)), dtype) for _ in range(2))
+    multiply = tf.function(lambda: tf.reduce_max(tf.matmul(a, b)))
+    return lambda: float(multiply())
+
+
+def generation(batch):
+    """`plain` images, as `generate.py` draws them."""
+    from tf2gan.models import build_generator
+    from tf2gan.sampling import Sampler, plain
+
+    sampler = Sampler(build_generator())
+    return lambda: plain(sampler, batch, seed=0)
+
+
+def mnist_array():
+    import numpy as np
+
+    from tf2gan.data import load_data
+    from tf2gan.images import to_unit
+
+    return to_unit(load_data("mnist").images[:8192].astype(np.float32))[..., None]
+
+
+def mnist_tensor():
+    import tensorflow as tf
+
+    from tf2gan.data import load_data
+
+    return tf.constant(load_data("mnist").images)
+
+
+def window(batch, steps):
+    from tf2gan.data import batch_rows
+
+    return batch_rows(0, steps, count=60_000, batch=batch)
+
+
+def contestants(batch, steps):
+    """Name -> (expression that makes the work, iterations in one turn)."""
+    table = {
+        "this code, float32": f"ours(None, {batch}, {steps})",
+        "this code, bfloat16": f"ours('bfloat16', {batch}, {steps})",
+        "plain tf.function step": f"naive({batch}, {steps})",
+        "the original's loop, Keras 3": f"original({batch}, {steps})",
+    }
+    if importlib.util.find_spec("torch"):
+        table["PyTorch eager, float32"] = f"pytorch(False, {batch}, {steps})"
+        table["PyTorch eager, bfloat16 autocast"] = f"pytorch(True, {batch}, {steps})"
+    return table
+
+
+class Worker:
+    """A process that prepares one contestant and runs it a turn at a time."""
+
+    def __init__(self, expression):
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "passive"}
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--worker", expression], text=True, env=environment,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.process.stdout.readline()  # warmed up
+
+    def turn(self):
+        """Runs one turn and returns its seconds."""
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def work(expression):
+    run = eval(expression)
+    run()
+    run()
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print(time.perf_counter() - start, flush=True)
+
+
+def measure(table, rounds):
+    """Seconds of a turn of each contestant, their turns alternating: name -> median."""
+    workers = {name: Worker(expression) for name, expression in table.items()}
+    turns = {name: [] for name in table}
+    for _ in range(rounds):
+        for name, worker in workers.items():
+            turns[name].append(worker.turn())
+    for worker in workers.values():
+        worker.close()
+    return {name: statistics.median(times) for name, times in turns.items()}
+
+
+def whole(batch, steps):
+    """What summaries, pictures and checkpoints cost a real run at the default cadences."""
+    bare = Worker(f"ours(None, {batch}, 10)")
+    turns = [bare.turn() for _ in range(steps // 20)]
+    with tempfile.TemporaryDirectory() as logdir:
+        start = time.perf_counter()
+        output = subprocess.run(
+            [sys.executable, "train.py", f"--logdir={logdir}", f"--steps={steps}", f"--batch={batch}"],
+            cwd=ROOT, text=True, capture_output=True, check=True,
+        ).stdout  # fmt: skip
+        seconds = time.perf_counter() - start
+    turns += [bare.turn() for _ in range(steps // 20)]
+    bare.close()
+    start_up = float(re.search(r"start-up ([\d.]+) s", output)[1])
+    expected = statistics.mean(turns) * steps / 10
+    print(f"train.py, {steps} steps of {batch}: {seconds:.1f} s, of which start-up {start_up:.1f} s")
+    print(f"the same steps bare: {expected:.1f} s; around the step: {(seconds - start_up) / expected - 1:+.1%}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--batch", type=int, default=128, help="images of a step (default: 128)")
+    parser.add_argument("--steps", type=int, default=5, help="iterations in a turn (default: 5)")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default: 7)")
+    parser.add_argument("--sizes", action="store_true", help="batch sizes and generation instead")
+    parser.add_argument("--whole", type=int, metavar="STEPS", help="a whole run of so many steps against bare steps instead")
+    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    flags = parser.parse_args()
+    if flags.worker:
+        work(flags.worker)
+    elif flags.whole:
+        whole(flags.batch, flags.whole)
+    elif flags.sizes:
+        print("| batch | training, images/s | generation, images/s |\n| --- | --- | --- |")
+        for batch in (16, 32, 64, 128, 256, 512, 1024):
+            steps = max(1, 512 // batch)
+            seconds = measure(
+                {"train": f"ours(None, {batch}, {steps})", "generate": f"generation({batch})"}, flags.rounds
+            )
+            print(f"| {batch} | {batch * steps / seconds['train']:.0f} | {batch / seconds['generate']:.0f} |", flush=True)
+    else:
+        products = {"float32": "matrix_product('float32')", "bfloat16": "matrix_product('bfloat16')"}
+        table = contestants(flags.batch, flags.steps)
+        seconds = measure({**table, **products}, flags.rounds)
+        reference = seconds["the original's loop, Keras 3"]
+        print(f"batch {flags.batch}, medians of {flags.rounds} turns of {flags.steps} iterations\n")
+        print("| | ms an iteration | the original's time / its | share of the matrix product's rate |\n| --- | --- | --- | --- |")
+        for name in table:
+            gflop = GFLOP_AT_128 * flags.batch / 128
+            product = seconds["bfloat16" if "bfloat16" in name else "float32"]
+            share = f"{gflop * flags.steps / seconds[name] / (2 * 4.096**3 / product):.0%}" if "this" in name else ""
+            print(f"| {name} | {1000 * seconds[name] / flags.steps:.0f} | {reference / seconds[name]:.2f} | {share} |")
+        rates = ", ".join(f"{name} {2 * 4.096**3 / seconds[name]:.0f} GFLOP/s" for name in products)
+        print(f"\n4096 x 4096 matrix product: {rates}")
+
+
+if __name__ == "__main__":
+    main()
