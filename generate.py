@@ -1,5 +1,6 @@
 """Generates images from a trained run: python generate.py --nice --batch 32"""
 
+import os
 from pathlib import Path
 
 from tf2gan.commands import Parser, import_tensorflow, run_command
@@ -51,7 +52,7 @@ def main(args=None):
             if flags.select == "nice" and not flags.discriminator_weights:
                 raise UsageError("--nice with --weights needs --discriminator-weights too")
             for path in filter(None, (flags.weights, flags.discriminator_weights)):
-                if not Path(path).is_file():
+                if not os.path.isfile(path):  # unlike Path.is_file, False for any string
                     raise UsageError(f"{path} is no file; give a file of weights")
             run, out = None, Path("generated_image.png")
         else:

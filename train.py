@@ -6,10 +6,8 @@ import time
 
 from tf2gan.commands import Parser, import_tensorflow, run_command
 from tf2gan.config import TrainConfig, flag
-from tf2gan.errors import UsageError
-from tf2gan.runs import find_run
-
-RESUMABLE = ("epochs", "steps", "mixed_precision")
+from tf2gan.data import load_training_data, total_steps
+from tf2gan.runs import find_run, generate_command
 
 
 def parse_flags(args=None):
@@ -43,33 +41,26 @@ def main(args=None):
     flags, settings = parse_flags(args)
 
     def command():
+        run = None
         if "resume" in flags:
-            refused = [flag(name) for name in settings if name not in RESUMABLE]
-            if refused:
-                raise UsageError(
-                    f"{refused[0]} cannot change when a run is resumed; "
-                    f"only {', '.join(map(flag, RESUMABLE))} can"
-                )
-            run = find_run(flags["logdir"], flags["resume"] or None)
-            import_tensorflow()
-            from tf2gan import training
-
-            config = training.read_config(run, **settings)
-            if not flags["dry_run"]:
-                print(f"resuming {run}", flush=True)
-                training.resume(run, started=started, **settings)
+            run = find_run(flags["logdir"], flags["resume"] or None, checkpoint=False)
+            config = TrainConfig.read(run).going_on(**settings)
         else:
             config = TrainConfig(**settings)
-            import_tensorflow()
-            from tf2gan import training
-
-            if not flags["dry_run"]:
-                run = training.train(config, flags["logdir"], started=started)
-                print(f"done: {run}\nnow: python generate.py --nice --logdir {flags['logdir']}")
+        data = load_training_data(config)
         if flags["dry_run"]:
-            data = training.load_training_data(config)
             print(config.to_json(), end="")
-            print(f"{len(data.images)} images of {data.name}, {training.total_steps(config, data)} steps")
+            print(f"{len(data.images)} images of {data.name}, {total_steps(config, data)} steps")
+            return
+        import_tensorflow()
+        from tf2gan import training
+
+        if run:
+            print(f"resuming {run}", flush=True)
+            training.resume(run, data=data, started=started, **settings)
+        else:
+            run = training.train(config, flags["logdir"], data=data, started=started)
+        print(f"done: {run}\nnow: {generate_command(run)}")
 
     run_command(command, debug=flags["debug"])
 

@@ -13,6 +13,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+def saved_state(run, step):
+    """Every tensor of a checkpoint as bytes; not its save counter, which counts the saves."""
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(run / "checkpoints" / f"ckpt-{step}"))
+    names = [name for name in reader.get_variable_to_shape_map() if not name.startswith(("save_counter", "_"))]
+    assert len(names) > 40
+    return {name: reader.get_tensor(name).tobytes() for name in names}
+
+
 @pytest.fixture
 def python():
     """Runs `python ARGS` in the checkout as a person would and returns the finished process."""

@@ -77,7 +77,7 @@ def test_resume_on_the_command_line(small, tmp_path, capsys):
     assert checkpoints.checkpoint_steps(run) == [2, 3]
     with pytest.raises(SystemExit) as stopped:
         train.main(["--logdir", str(tmp_path), "--resume", "00000", "--batch", "9"])
-    assert stopped.value.code == 2 and "--batch cannot change" in capsys.readouterr().err
+    assert stopped.value.code == 2 and "--batch 9 contradicts" in capsys.readouterr().err
 
 
 def generate_npy(trained, tmp_path, *args):
@@ -130,7 +130,7 @@ def test_debug_shows_the_traceback():
 def test_run_folders_are_numbered_and_found(tmp_path):
     for folder in ("00007-old", "notes", "123-x"):
         (tmp_path / folder).mkdir()
-    run = create_run(tmp_path, "a b/c")
+    run = create_run(tmp_path, "a b/c", "{}")
     assert run.name == "00008-a_b_c"
     assert find_run(tmp_path, checkpoint=False) == run
     (tmp_path / "00007-old" / "checkpoints").mkdir()

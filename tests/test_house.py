@@ -9,7 +9,8 @@ import train
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import those above it
-    "errors files precision polyphase", "config images commands runs", "data models", "sampling", "gan", "checkpoints summaries progress", "training",
+    "errors files precision polyphase signals", "config images commands runs", "data models", "sampling",
+    "gan", "checkpoints summaries progress", "training",
 ]  # fmt: skip
 
 
@@ -37,7 +38,7 @@ def test_generation_needs_no_training():
 
 
 def test_images_need_no_tensorflow():
-    for name in ("errors", "files", "config", "images", "commands", "runs"):
+    for name in ("errors", "files", "config", "images", "commands", "runs", "signals", "data"):
         tree = ast.parse((ROOT / "tf2gan" / f"{name}.py").read_text())
         for node in tree.body:  # at the top level of the module
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

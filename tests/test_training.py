@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -12,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
+from conftest import saved_state
 from tf2gan import checkpoints, training
 from tf2gan.config import TrainConfig
 from tf2gan.errors import DataError
@@ -24,14 +24,6 @@ from tf2gan.training import next_stop
 def events(run):
     accumulator = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload()
     return {tag: accumulator.Tensors(tag) for tag in accumulator.Tags()["tensors"]}
-
-
-def saved_state(run, step):
-    """Every tensor of a checkpoint as bytes; not its save counter, which counts the saves."""
-    reader = tf.train.load_checkpoint(str(run / "checkpoints" / f"ckpt-{step}"))
-    names = [name for name in reader.get_variable_to_shape_map() if not name.startswith(("save_counter", "_"))]
-    assert len(names) > 40
-    return {name: reader.get_tensor(name).tobytes() for name in names}
 
 
 def test_run_folder(trained, small):

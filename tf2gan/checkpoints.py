@@ -1,6 +1,7 @@
 """Saving and restoring: TensorFlow checkpoints, plain `.keras` files, the seed's HDF5 weights."""
 
 import re
+import sys
 import zipfile
 from pathlib import Path
 
@@ -8,12 +9,16 @@ import h5py
 import keras
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from tf2gan.errors import Tf2ganError, UsageError, brief
 from tf2gan.files import replacing
 from tf2gan.models import build_discriminator, build_generator
 
 NETWORKS = ("generator", "discriminator")
+CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
+# What reading a damaged checkpoint raises: every tensor and every block of the index has a checksum.
+DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError, DecodeError)
 
 
 class Checkpoints:
@@ -35,30 +40,64 @@ class Checkpoints:
             g_optimizer=gan.g_optimizer,
             step=gan.step,
         )
+        self._folder = self._run / "checkpoints"
         self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(self._run / "checkpoints"), max_to_keep=keep
+            self._checkpoint, str(self._folder), max_to_keep=keep
         )
 
     def save(self):
-        """Saves a checkpoint of the present step, then `generator.keras` and `discriminator.keras`."""
-        self._manager.save(checkpoint_number=self._gan.step)
+        """Saves `generator.keras` and `discriminator.keras`, then a checkpoint of the present step.
+
+        The checkpoint comes last: once it is there, everything of its step is.
+        """
         for name in NETWORKS:
             with replacing(self._run / f"{name}.keras") as partial:
                 getattr(self._gan, name).save(partial)
+        self._manager.save(checkpoint_number=self._gan.step)
 
     def restore(self):
-        """Restores the newest checkpoint, if there is one; returns the step it was saved at, or 0."""
-        path = self._manager.latest_checkpoint
-        if path is not None:
-            names = [name for name, _ in tf.train.list_variables(path)]
-            scaled = any("inner_optimizer" in name for name in names)
-            if scaled != hasattr(self._gan.d_optimizer, "inner_optimizer"):
-                raise Tf2ganError(
-                    f"{path} was saved {'in' if scaled else 'without'} float16, whose loss scales "
-                    "are part of the training; resume with the --mixed-precision it was trained with"
-                )
-            self._checkpoint.restore(path).assert_existing_objects_matched()
-        return int(self._gan.step)
+        """Restores the newest checkpoint that is whole; returns the step it was saved at, or 0.
+
+        A damaged one is passed over with a line on stderr. A save that was killed on its way left
+        files that the manager's list does not name: they are removed.
+
+        Raises:
+          Tf2ganError: there are checkpoints, and all are damaged; nothing is deleted.
+        """
+        listed = {Path(path).name for path in self._manager.checkpoints}
+        steps = sorted({int(match[1]) for match in map(CHECKPOINT.match, _names(self._folder)) if match})
+        for step in reversed(steps):
+            path = self._folder / f"ckpt-{step}"
+            try:
+                self._restore(path)
+            except DAMAGED as error:
+                if listed and path.name not in listed:
+                    for file in self._folder.glob(f"{path.name}.*"):
+                        file.unlink()
+                else:
+                    warn_damaged(path, error)
+            else:
+                return int(self._gan.step)
+        if listed or len(steps) > 1:
+            raise Tf2ganError(
+                f"every checkpoint in {self._folder} is damaged; nothing was deleted: "
+                "put back a copy, or start a new run"
+            )
+        return 0
+
+    def _restore(self, path):
+        names = [name for name, _ in tf.train.list_variables(str(path))]
+        scaled = any("inner_optimizer" in name for name in names)
+        if scaled != hasattr(self._gan.d_optimizer, "inner_optimizer"):
+            raise Tf2ganError(
+                f"{path} was saved {'in' if scaled else 'without'} float16, whose loss scales "
+                "are part of the training; resume with the --mixed-precision it was trained with"
+            )
+        self._checkpoint.restore(str(path)).assert_existing_objects_matched()
+
+
+def warn_damaged(path, error):
+    print(f"warning: checkpoint {path} is damaged ({brief(error)}); trying the one before", file=sys.stderr)
 
 
 def load_run(path):
@@ -81,8 +120,12 @@ def load_run(path):
 
 def checkpoint_steps(run):
     """Returns the steps at which the run has checkpoints, ascending."""
-    names = (Path(run) / "checkpoints").glob("ckpt-*.index")
-    return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"ckpt-(\d+)\.index", name.name)))
+    matches = map(CHECKPOINT.fullmatch, _names(Path(run) / "checkpoints"))
+    return sorted(int(match[1]) for match in matches if match and match[2] == "index")
+
+
+def _names(folder):
+    return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
 
 
 def restore_networks(run, which="latest", *, discriminator=True):
@@ -103,19 +146,23 @@ def restore_networks(run, which="latest", *, discriminator=True):
         raise UsageError(
             f"{run} has no checkpoint {which!r}; choose latest or {', '.join(map(str, steps))}"
         )
-    step = steps[-1] if which == "latest" else int(which)
     networks = {"generator": build_generator()}
     if discriminator:
         networks["discriminator"] = build_discriminator()
-    path = str(Path(run) / "checkpoints" / f"ckpt-{step}")
-    try:
-        status = tf.train.Checkpoint(**networks).restore(path)
-        status.assert_existing_objects_matched().expect_partial()
-    except (tf.errors.OpError, AssertionError, ValueError) as error:
-        raise Tf2ganError(
-            f"checkpoint {path} is damaged ({brief(error)}); choose another with --checkpoint"
-        ) from error
-    return networks["generator"], networks.get("discriminator"), step
+    for step in reversed(steps) if which == "latest" else [int(which)]:
+        path = Path(run) / "checkpoints" / f"ckpt-{step}"
+        try:
+            status = tf.train.Checkpoint(**networks).restore(str(path))
+            status.assert_existing_objects_matched().expect_partial()
+        except DAMAGED as error:
+            if which != "latest":
+                raise Tf2ganError(
+                    f"checkpoint {path} is damaged ({brief(error)}); choose another with --checkpoint"
+                ) from error
+            warn_damaged(path, error)
+        else:
+            return networks["generator"], networks.get("discriminator"), step
+    raise Tf2ganError(f"every checkpoint of {run} is damaged; put back a copy, or train a new run")
 
 
 def load_weights(model, path):

@@ -6,10 +6,11 @@ Standard library only: `--help` and a wrong flag answer before TensorFlow is imp
 import argparse
 import difflib
 import os
+import signal
 import sys
 import tempfile
 
-from tf2gan.errors import Tf2ganError
+from tf2gan.errors import Stopped, Tf2ganError
 
 
 class Parser(argparse.ArgumentParser):
@@ -34,15 +35,22 @@ class Parser(argparse.ArgumentParser):
 def run_command(command, *, debug):
     """Calls `command()`; an error of the user's becomes one line and the exit status.
 
-    2 for what was typed, 1 for what happened on the way; with `debug`, a traceback instead.
+    2 for what was typed, 1 for what happened on the way; with `debug`, a traceback instead. 128 and
+    the signal's number for a run that a signal stopped.
     """
     try:
         command()
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(stopped.exit_status)
     except Tf2ganError as error:
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except KeyboardInterrupt:  # before training began, or while generating
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def import_tensorflow():
@@ -53,8 +61,14 @@ def import_tensorflow():
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
-    stderr = os.dup(2)
-    with tempfile.TemporaryFile("w+", errors="replace") as held:
+    try:
+        held = tempfile.TemporaryFile("w+", errors="replace")
+    except OSError as error:
+        raise Tf2ganError(
+            f"TensorFlow needs a folder for temporary files ({error.strerror}); make room, or set TMPDIR"
+        ) from error
+    with held:
+        stderr = os.dup(2)
         os.dup2(held.fileno(), 2)
         try:
             import tensorflow as tf

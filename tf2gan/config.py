@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import re
+from pathlib import Path
 
-from tf2gan.errors import UsageError
+from tf2gan.errors import Tf2ganError, UsageError
 
 RECIPES = ("classic",)
 PRECISIONS = ("auto", "bfloat16", "float16")
+RESUMABLE = ("epochs", "steps", "mixed_precision")  # what may change when a run goes on
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,79}")
 
 
@@ -48,7 +50,7 @@ class TrainConfig:
         "without the flag, float32 throughout",
         choices=PRECISIONS,
     )
-    log_every: int = _knob(10, "steps between two points of a curve", at_least=1)
+    log_every: int = _knob(10, "steps between two points of a curve", at_least=1, at_most=10_000)
     image_every: int = _knob(100, "steps between two grids of samples", at_least=1)
     checkpoint_every: int = _knob(500, "steps between two checkpoints", at_least=1)
     keep: int = _knob(3, "newest checkpoints kept on disk", at_least=1, at_most=1_000)
@@ -84,6 +86,29 @@ class TrainConfig:
                 "it may come from a newer version"
             )
         return cls(**values)
+
+    @classmethod
+    def read(cls, run):
+        """Reads `config.json` of a run folder; `Tf2ganError` when it is damaged or a newer version's."""
+        path = Path(run) / "config.json"
+        try:
+            return cls.from_json(path.read_text())
+        except (OSError, ValueError, RecursionError) as error:
+            raise Tf2ganError(f"{path} cannot be read ({error})") from error
+        except UsageError as error:
+            raise Tf2ganError(f"{path} is not a configuration of this tf2gan: {error}") from error
+
+    def going_on(self, **changes):
+        """Returns the configuration with which a run goes on; refuses by name what would contradict it."""
+        for name, value in changes.items():
+            if name not in RESUMABLE and value != getattr(self, name):
+                raise UsageError(
+                    f"{flag(name)} {value} contradicts the run, which has {getattr(self, name)}; "
+                    f"only {', '.join(map(flag, RESUMABLE))} can change"
+                )
+        if "epochs" in changes:
+            changes.setdefault("steps", None)  # a run that was given in steps goes on in epochs
+        return dataclasses.replace(self, **changes)
 
 
 def flag(name):

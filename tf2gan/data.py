@@ -3,8 +3,8 @@
 import dataclasses
 import gzip
 import hashlib
+import os
 import re
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -18,11 +18,6 @@ MNIST_FILE = Path(__file__).parent / "data_files" / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
 IDX_IMAGES = re.compile(r"(?P<head>.*?)images[-.]idx3-ubyte(?P<gz>\.gz)?")
 IDX_MAXIMUM = 1 << 32  # bytes of pixels; a header that claims more is damaged
-# What NumPy and its zip reader raise for files that are not what they claim to be.
-READ_ERRORS = (
-    OSError, EOFError, ValueError, KeyError, MemoryError, OverflowError, NotImplementedError,
-    RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +52,9 @@ def load_data(source):
     if source == "fashion_mnist":
         return _load_fashion_mnist()
     path = Path(source).expanduser()
-    try:
-        is_folder, is_file = path.is_dir(), path.is_file()
-    except OSError as error:
-        raise DataError(f"data {source!r}: {error.strerror}; give a file or a folder") from error
-    if is_folder:
+    if os.path.isdir(path):  # unlike Path.is_dir, False for any string
         return _load_folder(path)
-    if not is_file:
+    if not os.path.isfile(path):
         raise DataError(
             f"data {source!r} is no file or folder; give mnist, fashion_mnist or a path that exists"
         )
@@ -74,9 +65,25 @@ def load_data(source):
     raise DataError(f"{path} is neither an .npz nor named like an IDX image file (…images-idx3-ubyte)")
 
 
+def load_training_data(config):
+    """Loads the data set that a `TrainConfig` names; `DataError` when it does not fill one batch."""
+    data = load_data(config.data)
+    if len(data.images) < config.batch:
+        raise DataError(
+            f"{config.data} has {len(data.images)} images, less than one batch of {config.batch}; "
+            f"give a --batch of at most {len(data.images)}"
+        )
+    return data
+
+
 def batches_per_epoch(count, batch):
     """The batches in one pass over `count` images; the last short one is dropped."""
     return count // batch
+
+
+def total_steps(config, data):
+    """The steps of a whole run of `config` on `data`."""
+    return config.steps or config.epochs * batches_per_epoch(len(data.images), config.batch)
 
 
 def batch_rows(first_step, steps, *, count, batch):
@@ -118,7 +125,7 @@ def _load_npz(path):
             for name in ("x_train", "y_train", "x_test", "y_test"):
                 if name in file:
                     arrays[name] = file[name]
-    except READ_ERRORS as error:
+    except Exception as error:  # the parsers of zip and NumPy raise whatever they stumble over
         raise DataError(f"{path} cannot be read as an .npz of plain arrays ({brief(error)})") from error
     if "x_train" not in arrays:
         raise DataError(f"{path} has no array x_train; expected Keras' layout: x_train, y_train, …")
@@ -200,7 +207,7 @@ def _read_idx(path, dimensions):
             if size > IDX_MAXIMUM:
                 raise DataError(f"{path} claims {shape} pixels in its header, more than {IDX_MAXIMUM} bytes")
             content = file.read(size + 1)
-    except (*READ_ERRORS,) as error:
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise DataError(f"{path} cannot be read ({brief(error)})") from error
     if len(content) != size:
         kind = "ends early" if len(content) < size else "goes on too long"
@@ -222,7 +229,7 @@ def _load_pictures(path):
         try:
             with Image.open(file) as picture:
                 row[:] = np.asarray(_to_grey(picture))
-        except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError) as error:
+        except Exception as error:  # and so do the decoders of Pillow
             raise DataError(f"{file} cannot be read as a picture ({brief(error)})") from error
     return Data(path.resolve().name, images)
 

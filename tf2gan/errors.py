@@ -17,6 +17,14 @@ class DataError(UsageError):
     """The data set named by the user cannot be used."""
 
 
+class Stopped(Tf2ganError):
+    """A signal stopped the run; everything is saved. `exit_status` is 128 and the signal's number."""
+
+    def __init__(self, message, signal_number):
+        super().__init__(message)
+        self.exit_status = 128 + signal_number
+
+
 def brief(error):
     """An exception of a library on one line, its type first, at most 200 characters."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]

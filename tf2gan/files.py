@@ -1,8 +1,15 @@
-"""Files that are either whole or not there. Standard library only."""
+"""Files that are either whole or not there, and locks that die with their holder. No TensorFlow."""
 
 import contextlib
 import os
 from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked there
+    fcntl = None
+
+PARTIAL = ".partial-"  # how the name of every unfinished file begins
 
 
 @contextlib.contextmanager
@@ -12,9 +19,29 @@ def replacing(path):
     A reader never sees half a file: the rename is atomic, and it is left out when the body raises.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.stem}.partial-{os.getpid()}{path.suffix}")
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}{path.suffix}")
     try:
         yield partial
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def locked(path, *, wait):
+    """Holds a lock on the file `path` while the body runs; the system frees it when its holder dies.
+
+    A file system that has no locks does not stop anyone from working: there, nothing is held.
+
+    Raises:
+      BlockingIOError: another process holds the lock and `wait` is false.
+    """
+    with open(path, "a") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                raise
+            except OSError:
+                pass
+        yield

@@ -46,6 +46,14 @@ class GAN:
             ],
         )
 
+    def non_finite_variable(self):
+        """The path of a variable of the networks or optimizers that holds NaN or infinity, or None."""
+        owners = (self.generator, self.discriminator, self.d_optimizer, self.g_optimizer)
+        for variable in (variable for owner in owners for variable in owner.variables):
+            if variable.dtype == "float32" and not tf.reduce_all(tf.math.is_finite(variable)):
+                return variable.path
+        return None
+
     def discriminator_step(self, real_images, latents):
         """Updates the discriminator alone: real images are labelled 1, generated ones 0.
 

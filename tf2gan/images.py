@@ -76,13 +76,17 @@ def write_gif(path, frames, seconds_per_frame=0.25):
 def check_out(path):
     """Raises `UsageError` unless `write_images` can write to `path`."""
     path = Path(path)
-    if path.suffix in (".png", ".gif", ".npz", ".npy"):
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; give a file name, or a folder without suffix")
-    elif path.suffix and not path.is_dir():
-        raise UsageError(f"{path} ends in {path.suffix}; --out takes {OUT_FORMATS}")
-    elif path.exists() and not path.is_dir():
-        raise UsageError(f"{path} is a file; --out takes {OUT_FORMATS}")
+    is_file = path.suffix in (".png", ".gif", ".npz", ".npy")
+    try:
+        if path.exists() and path.is_dir() == is_file:
+            raise UsageError(f"{path} is a {'folder' if is_file else 'file'}; --out takes {OUT_FORMATS}")
+        if path.suffix and not is_file and not path.is_dir():
+            raise UsageError(f"{path} ends in {path.suffix}; --out takes {OUT_FORMATS}")
+        above = next(parent for parent in path.absolute().parents if parent.exists())
+        if not above.is_dir():
+            raise UsageError(f"--out {path}: {above} is no folder")
+    except OSError as error:
+        raise UsageError(f"--out {path}: {error.strerror}") from error
 
 
 def write_images(path, images):

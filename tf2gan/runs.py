@@ -1,9 +1,13 @@
 """Run folders: `LOGDIR/00000-mnist-classic/`. Standard library only, so that mistakes answer fast."""
 
+import os
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 from tf2gan.errors import Tf2ganError, UsageError
+from tf2gan.files import PARTIAL, locked
 
 RUN_NAME = re.compile(r"(\d{5,})-.+")
 
@@ -20,20 +24,26 @@ def list_runs(logdir):
     return sorted(runs, key=_number)
 
 
-def create_run(logdir, label):
-    """Makes the folder of a new run, its number the next free one; never one that exists."""
+def create_run(logdir, label, config):
+    """Makes the folder of a new run, its number the next free one, with `config` as `config.json`.
+
+    The folder appears under its name when it is complete: one without a configuration could not be
+    resumed. The lock gives two runs that start at once two numbers.
+    """
     logdir = Path(logdir)
     label = re.sub(r"[^\w.-]+", "_", label)[:80]
     try:
         logdir.mkdir(parents=True, exist_ok=True)
-        while True:
+        with locked(logdir / ".lock", wait=True):
             runs = list_runs(logdir)
             run = logdir / f"{_number(runs[-1]) + 1 if runs else 0:05d}-{label}"
+            partial = logdir / f"{PARTIAL}{os.getpid()}"
             try:
-                run.mkdir()
-                return run
-            except FileExistsError:  # another run took the number just now
-                continue
+                partial.mkdir(exist_ok=True)
+                (partial / "config.json").write_text(config)
+                return partial.rename(run)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise Tf2ganError(
             f"no run folder can be made in {logdir} ({error.strerror}); choose another --logdir"
@@ -41,12 +51,12 @@ def create_run(logdir, label):
 
 
 def find_run(logdir, name=None, *, checkpoint=True):
-    """Returns the folder of the run `name`, or of the newest one with a checkpoint.
+    """Returns the folder of the run `name`, or of the newest one.
 
     Args:
       logdir: where the runs are.
       name: a run's path, or its name or number inside `logdir`; None for the newest.
-      checkpoint: whether the run must have a checkpoint.
+      checkpoint: whether only runs with a checkpoint count.
 
     Raises:
       UsageError: there is no such run; the message says what to type.
@@ -54,7 +64,7 @@ def find_run(logdir, name=None, *, checkpoint=True):
     hint = "train one first: python train.py"
     if name is not None:
         matches = [run for run in list_runs(logdir) if name in (run.name, run.name.split("-")[0])]
-        matches += [Path(name)] if (Path(name) / "config.json").is_file() else []
+        matches += [Path(name)] if _is_run(Path(name)) else []
         if not matches:
             raise UsageError(f"there is no run {name!r}, nor one of that name in {logdir}; {hint}")
         runs = matches[:1]
@@ -62,16 +72,32 @@ def find_run(logdir, name=None, *, checkpoint=True):
         runs = list_runs(logdir)
         if not runs:
             raise UsageError(f"there is no run in {logdir}; {hint} --logdir {logdir}")
-    found = [run for run in runs if not checkpoint or has_checkpoint(run)]
+    found = [run for run in runs if (has_checkpoint(run) if checkpoint else _is_run(run))]
     if not found:
-        which = f"run {runs[0]}" if name is not None else f"no run in {logdir}"
-        raise UsageError(f"{which} has {'no' if name is not None else 'a'} checkpoint yet; {hint}")
+        which = f"run {runs[0]} has no" if name is not None else f"no run in {logdir} has a"
+        raise UsageError(f"{which} {'checkpoint yet' if checkpoint else 'config.json'}; {hint}")
     return found[-1]
+
+
+def resume_command(run):
+    """What to type to go on with a run."""
+    run = Path(run)
+    return shlex.join(["python", "train.py", "--logdir", str(run.parent), "--resume", run.name])
+
+
+def generate_command(run):
+    """What to type to generate images from a run."""
+    run = Path(run)
+    return shlex.join(["python", "generate.py", "--logdir", str(run.parent), "--run", run.name, "--nice"])
 
 
 def has_checkpoint(run):
     """Whether a checkpoint was completed in the run folder."""
     return any((Path(run) / "checkpoints").glob("*.index"))
+
+
+def _is_run(path):
+    return os.path.isfile(path / "config.json")  # unlike Path.is_file, False for any string
 
 
 def _number(run):

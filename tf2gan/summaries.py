@@ -1,7 +1,10 @@
 """Everything that goes to TensorBoard."""
 
+from pathlib import Path
+
 import tensorflow as tf
 
+from tf2gan.files import replacing
 from tf2gan.images import tile_grid
 
 
@@ -37,6 +40,25 @@ class Summaries:
     def flush(self):
         """Brings the event file up to now: done before a checkpoint, so that no curve lags behind it."""
         self._writer.flush()
+
+
+def drop_after(run, step):
+    """Removes from the event files of a run what it wrote after `step`, before it was stopped.
+
+    Those steps come again: without this the curves would fold back and show them twice. A file that
+    a kill cut in the middle of a record ends before that record. For step 0 nothing is kept.
+    """
+    for path in sorted(Path(run).glob("events.out.tfevents.*")):
+        if step == 0:
+            path.unlink()
+            continue
+        with replacing(path) as partial, tf.io.TFRecordWriter(str(partial)) as writer:
+            try:
+                for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+                    if tf.compat.v1.Event.FromString(record).step <= step:
+                        writer.write(record)
+            except tf.errors.DataLossError:
+                pass
 
 
 def summary_text(model):

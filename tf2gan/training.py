@@ -1,26 +1,29 @@
 """The training loop: the only place where networks, data, checkpoints and summaries meet."""
 
+import math
+import shutil
 import time
 from pathlib import Path
 
 import tensorflow as tf
 
-from tf2gan.checkpoints import Checkpoints
+from tf2gan.checkpoints import Checkpoints, checkpoint_steps
 from tf2gan.config import TrainConfig
-from tf2gan.data import batch_rows, batches_per_epoch, load_data
-from tf2gan.errors import DataError, Tf2ganError, UsageError
-from tf2gan.files import replacing
+from tf2gan.data import batch_rows, load_training_data, total_steps
+from tf2gan.errors import Stopped, Tf2ganError, UsageError, brief
+from tf2gan.files import PARTIAL, locked, replacing
 from tf2gan.gan import GAN
 from tf2gan.images import tile_grid, write_png
 from tf2gan.progress import Progress
-from tf2gan.runs import create_run
+from tf2gan.runs import create_run, resume_command
 from tf2gan.sampling import Sampler, plain
-from tf2gan.summaries import Summaries, summary_text
+from tf2gan.signals import StopSignals
+from tf2gan.summaries import Summaries, drop_after, summary_text
 
 FIXED_SAMPLES = 64
 
 
-def train(config, logdir, *, started=None):
+def train(config, logdir, *, data=None, started=None):
     """Trains a GAN as `config` says and returns the run folder it made inside `logdir`.
 
     Everything is checked before the folder is made; an existing folder is never used.
@@ -28,66 +31,60 @@ def train(config, logdir, *, started=None):
     Args:
       config: a `TrainConfig`.
       logdir: the folder of runs, made if it is missing.
+      data: a `tf2gan.data.Data`, if it is loaded already; otherwise `config.data` is.
       started: `time.perf_counter()` when the start-up began, for the figure that is printed; by
         default now.
     """
     started = started or time.perf_counter()
-    data = load_training_data(config)
-    run = create_run(logdir, config.name or f"{data.name}-{config.recipe}")
-    with replacing(run / "config.json") as partial:
-        partial.write_text(config.to_json())
-    return _fit(config, data, run, started)
+    data = data or load_training_data(config)
+    run = create_run(logdir, config.name or f"{data.name}-{config.recipe}", config.to_json())
+    return _hold_and_fit(config, data, run, started)
 
 
-def resume(run, *, started=None, **changes):
-    """Goes on with the run in the folder `run` from its newest checkpoint, and returns the folder.
+def resume(run, *, data=None, started=None, **changes):
+    """Goes on with the run in the folder `run` from its newest whole checkpoint; returns the folder.
+
+    Without a checkpoint the run starts over in its folder; finished, it is left as it is.
 
     Args:
       run: the run folder.
-      started: as in `train`.
-      **changes: new values for `epochs`, `steps` or `mixed_precision`.
+      data, started: as in `train`.
+      **changes: new values for `epochs`, `steps` or `mixed_precision`; they stay with the run.
     """
     started = started or time.perf_counter()
-    config = read_config(run, **changes)
-    return _fit(config, load_training_data(config), Path(run), started)
+    config = TrainConfig.read(run).going_on(**changes)
+    return _hold_and_fit(config, data or load_training_data(config), Path(run), started)
 
 
-def read_config(run, **changes):
-    """Reads the configuration of a run folder, with some fields changed."""
-    path = Path(run) / "config.json"
+def _hold_and_fit(config, data, run, started):
+    """Trains while holding the run's lock; what the disk or the device refuses becomes one line."""
     try:
-        config = TrainConfig.from_json(path.read_text())
-    except (OSError, ValueError) as error:
-        raise Tf2ganError(f"{path} cannot be read ({error})") from error
-    except UsageError as error:
-        raise Tf2ganError(f"{path} is not a configuration of tf2gan: {error}") from error
-    return TrainConfig(**{**vars(config), **changes})
-
-
-def load_training_data(config):
-    """Loads the data that `config` names; `DataError` when it does not fill one batch."""
-    data = load_data(config.data)
-    if len(data.images) < config.batch:
-        raise DataError(
-            f"{config.data} has {len(data.images)} images, less than one batch of {config.batch}; "
-            f"give a --batch of at most {len(data.images)}"
-        )
-    return data
-
-
-def total_steps(config, data):
-    """The steps of a whole run."""
-    return config.steps or config.epochs * batches_per_epoch(len(data.images), config.batch)
+        with locked(run / ".lock", wait=False):
+            _fit(config, data, run, started)
+    except BlockingIOError as error:
+        raise Tf2ganError(f"{run} is being trained by another process; wait, or start a new run") from error
+    except (OSError, tf.errors.OpError) as error:
+        raise Tf2ganError(
+            f"{run} stopped ({brief(error)}); its checkpoints are as they were: "
+            f"when that is put right, go on with {resume_command(run)}"
+        ) from error
+    return run
 
 
 def _fit(config, data, run, started):
     gan = GAN(config)
     checkpoints = Checkpoints(gan, run, keep=config.keep)
     step, total = checkpoints.restore(), total_steps(config, data)
+    if step > total:
+        raise UsageError(f"{run} has done {step} steps, more than the {total} asked for; give at least {step}")
+    if step == total:
+        print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
+        return
+    _tidy(run, config, step)
     sampler = Sampler(gan.generator)
     images = tf.constant(data.images)  # uint8, on the device once
     count = len(data.images)
-    with Summaries(run) as summaries:
+    with Summaries(run) as summaries, StopSignals() as stop:
 
         def write_samples():
             samples = plain(sampler, FIXED_SAMPLES, seed=config.seed)
@@ -115,15 +112,46 @@ def _fit(config, data, run, started):
             )
             rows = batch_rows(step, until - step, count=count, batch=config.batch)
             metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
+            window = f"steps {step + 1} to {until}"
+            for tag in ("loss/d", "loss/g"):
+                if not math.isfinite(metrics[tag]):
+                    raise _gone_bad(run, f"{tag} is {metrics[tag]}", window)
             step = until
             metrics["speed/images_per_second"] = progress.window(step, metrics)
             summaries.scalars(metrics, step)
             if step % config.image_every == 0 or step == total:
                 write_samples()
-            if step % config.checkpoint_every == 0 or step == total:
-                summaries.flush()
+            if step % config.checkpoint_every == 0 or step == total or stop.received:
+                if bad := gan.non_finite_variable():
+                    raise _gone_bad(run, f"{bad} is not finite", window)
+                summaries.flush()  # before the checkpoint: no curve may lag behind it
                 checkpoints.save()
-    return run
+            if stop.received and step < total:
+                raise Stopped(
+                    f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
+                    stop.received,
+                )
+
+
+def _tidy(run, config, step):
+    """Makes a run folder what it was when `step` had just been saved, whatever was killed since."""
+    if TrainConfig.read(run) != config:
+        with replacing(run / "config.json") as partial:
+            partial.write_text(config.to_json())
+    for file in run.rglob(f"{PARTIAL}*"):
+        file.unlink()
+    for folder in (run / "checkpoints").glob("*_temp"):
+        shutil.rmtree(folder)
+    drop_after(run, step)
+
+
+def _gone_bad(run, what, window):
+    steps = checkpoint_steps(run)
+    kept = f"the newest checkpoint is of step {steps[-1]}, before that" if steps else "nothing was saved before that"
+    return Tf2ganError(
+        f"{what} after {window} of {run}, which stops here; {kept}. The same settings would lead "
+        "there again: start a new run with another --seed, --batch or --mixed-precision"
+    )
 
 
 def next_stop(step, total, *cadences):

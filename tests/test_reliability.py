@@ -1,0 +1,381 @@
+"""A run cannot be lost: kills, signals, damage, bad numbers, full disks, two trainers at once."""
+
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.util.tensor_util import make_ndarray
+
+import tf2gan
+from conftest import ROOT, saved_state
+from tf2gan import checkpoints, training
+from tf2gan.checkpoints import checkpoint_steps, restore_networks
+from tf2gan.config import TrainConfig
+from tf2gan.errors import Tf2ganError, UsageError
+from tf2gan.files import locked, replacing
+from tf2gan.runs import create_run
+
+
+def curves(run):
+    """Every (tag, step, value) of the run's event files, as they lie there.
+
+    The speed is without its value, and so are texts: Keras numbers the layers of a process.
+    """
+    found = []
+    for path in sorted(run.glob("events*")):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                array = make_ndarray(value.tensor)
+                varies = value.tag.startswith("speed/") or value.tag in ("generator", "discriminator")
+                found.append((value.tag, event.step, None if varies else array.tolist()))
+    return found
+
+
+def assert_same_run(run, whole, step):
+    """What a person would find in both folders is the same: every variable, curve and picture."""
+    assert saved_state(run, step) == saved_state(whole, step)
+    ours, theirs = curves(run), curves(whole)
+    steps = {tag: [s for t, s, _ in ours if t == tag] for tag, *_ in ours}
+    assert all(s == sorted(set(s)) for s in steps.values()), "a curve folds back or repeats a step"
+    assert sorted(ours, key=str) == sorted(theirs, key=str)
+    for picture in (whole / "samples").iterdir():
+        assert (run / "samples" / picture.name).read_bytes() == picture.read_bytes()
+    for network in ("generator", "discriminator"):
+        a, b = (keras.models.load_model(folder / f"{network}.keras").get_weights() for folder in (run, whole))
+        assert all(map(np.array_equal, a, b))
+    assert not list(run.rglob("*partial*")) and not list(run.rglob("*_temp*"))
+
+
+def command(*args, **options):
+    return subprocess.Popen(
+        [sys.executable, "-u", str(ROOT / "train.py"), *map(str, args)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
+    )  # fmt: skip
+
+
+def flags(settings):
+    return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+
+
+def first_step(process):
+    """Waits until training is under way."""
+    for line in process.stdout:
+        if line.startswith("step "):
+            return
+
+
+# SIGKILL
+
+
+def kill_until_done(logdir, settings, kills, rng):
+    """Starts a run and kills it `kills` times: every other time in the middle of a save."""
+    run, killed = logdir / "00000-digits-classic", 0
+    while killed < kills:
+        process = command("--logdir", logdir, *(["--resume"] if run.exists() else flags(settings)))
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        if killed % 4 == 3:  # while it starts up
+            time.sleep(rng.uniform(1, 4))
+        else:
+            first_step(process)
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        deadline = time.monotonic() + rng.uniform(0, 2)
+        while time.monotonic() < deadline and process.poll() is None:
+            unfinished = [*run.glob("checkpoints/*_temp*"), *run.glob(".partial-*")]
+            if killed % 2 and unfinished:
+                time.sleep(rng.uniform(0, 0.05))
+                break
+        process.kill()
+        assert process.wait() == -signal.SIGKILL, "the run ended before its kills; give it more steps"
+        killed += 1
+    process = command("--logdir", logdir, "--resume")
+    output = process.communicate()
+    assert process.returncode == 0, output
+    return run
+
+
+@pytest.mark.parametrize("kills, steps", [(4, 120), pytest.param(60, 1200, marks=pytest.mark.slow)])
+def test_a_killed_run_equals_one_that_never_stopped(small, tmp_path, kills, steps):
+    settings = {**small, "steps": steps, "log_every": 4, "image_every": 12, "checkpoint_every": 6}
+    whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
+    run = kill_until_done(tmp_path / "killed", settings, kills, random.Random(0))
+    assert_same_run(run, whole, steps)
+
+
+def test_a_file_is_whole_or_not_there(tmp_path):
+    (tmp_path / "a.json").write_text("old")
+    with pytest.raises(KeyError), replacing(tmp_path / "a.json") as partial:
+        partial.write_text("half")
+        assert (tmp_path / "a.json").read_text() == "old"
+        raise KeyError
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_killed_before_the_first_checkpoint_it_starts_over_in_its_folder(trained, small, tmp_path):
+    """Whatever the kill left: a cut event file, half a checkpoint that was never completed."""
+    run = create_run(tmp_path, "digits-classic", TrainConfig(**small).to_json())
+    folder = run / "checkpoints"
+    (folder / "ckpt-4_temp").mkdir(parents=True)
+    (folder / "ckpt-4.data-00000-of-00001").write_bytes(b"half")
+    (run / ".partial-99.keras").write_bytes(b"half")
+    (run / "events.out.tfevents.1.host.1.0.v2").write_bytes(next(trained[1].glob("events*")).read_bytes()[:-5])
+    assert training.resume(run) == run
+    assert_same_run(run, trained[1], 6)
+
+
+# Signals
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(trained, small, tmp_path, number, status):
+    settings = {**small, "steps": 5000}
+    process = command("--logdir", tmp_path / "a b", *flags(settings))
+    first_step(process)
+    process.send_signal(number)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == status, error
+    run = tmp_path / "a b" / "00000-digits-classic"
+    step = checkpoint_steps(run)[-1]
+    assert f"stopped and saved at step {step} of 5000" in error
+    assert f"python train.py --logdir '{tmp_path}/a b' --resume 00000-digits-classic" in error
+    assert "Traceback" not in error
+    training.resume(run, steps=step + 2)
+    whole = tf2gan.train(TrainConfig(**{**settings, "steps": step + 2}), tmp_path / "whole")
+    assert saved_state(run, step + 2) == saved_state(whole, step + 2)
+
+
+def test_a_second_signal_stops_at_once(small, tmp_path):
+    """Inside a window that would last for minutes: Python runs no handler there."""
+    process = command("--logdir", tmp_path, *flags({**small, "steps": 9000, "image_every": 9000, "checkpoint_every": 9000, "log_every": 9000}))  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("start-up"):
+            break
+    time.sleep(1)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=10) == 143
+    assert "once more to stop at once" in process.stderr.read()
+
+
+# Damage
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip, Path.unlink])
+@pytest.mark.parametrize("part", ["index", "data-00000-of-00001"])
+def test_a_damaged_checkpoint_is_passed_over(trained, small, tmp_path, capsys, damage, part):
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    damage(run / "checkpoints" / f"ckpt-6.{part}")
+    capsys.readouterr()
+    # Without an index it is no checkpoint to choose; the bit is one of an optimizer's.
+    if (part, damage) not in (("index", Path.unlink), ("data-00000-of-00001", flip)):
+        assert restore_networks(run)[2] == 4
+        assert "ckpt-6 is damaged" in capsys.readouterr().err
+        with pytest.raises(Tf2ganError, match="ckpt-6 is damaged.*--checkpoint"):
+            restore_networks(run, "6")
+    training.resume(run)
+    error = capsys.readouterr().err
+    assert "ckpt-6 is damaged" in error and error.count("\n") == 1
+    assert_same_run(run, trained[1], 6)
+
+
+def test_when_every_checkpoint_is_damaged_nothing_is_touched(trained, tmp_path):
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    for path in (run / "checkpoints").glob("*.index"):
+        truncate(path)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+    for broken in (training.resume, restore_networks):
+        with pytest.raises(Tf2ganError, match="every checkpoint .* is damaged") as error:
+            broken(run)
+        assert "\n" not in str(error.value)
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def test_the_managers_list_may_be_lost(trained, tmp_path):
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    (run / "checkpoints" / "checkpoint").unlink()
+    training.resume(run, steps=8)
+    assert checkpoint_steps(run)[-1] == 8
+
+
+def test_a_strangers_model_runs_no_code(tmp_path, trained):
+    """A Lambda layer's function is code inside the file: neither reader may run it."""
+    model = keras.Sequential([keras.Input((100,)), keras.layers.Lambda(lambda x: open("/tmp/tf2gan-was-here", "w") and x)])
+    for name in ("generator.keras", "discriminator.keras"):
+        model.save(tmp_path / name)
+    Path("/tmp/tf2gan-was-here").unlink(missing_ok=True)
+    with pytest.raises(Tf2ganError, match="generator.keras cannot be read"):
+        tf2gan.load_run(tmp_path)
+    with pytest.raises(UsageError, match="generator.keras holds no weights"):
+        checkpoints.load_weights(tf2gan.load_run(trained[1])[0], tmp_path / "generator.keras")
+    model.save(tmp_path / "legacy.h5")
+    Path("/tmp/tf2gan-was-here").unlink(missing_ok=True)
+    with pytest.raises(UsageError, match="legacy.h5"):
+        checkpoints.load_weights(tf2gan.load_run(trained[1])[0], tmp_path / "legacy.h5")
+    assert not Path("/tmp/tf2gan-was-here").exists()
+
+
+# Numbers
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(small, tmp_path, monkeypatch):
+    step = tf2gan.gan.GAN.generator_step
+
+    def spoiled(self, latents):
+        metrics = step(self, latents)
+        return {**metrics, "loss/g": tf.where(self.step < 4, metrics["loss/g"], np.nan)}
+
+    monkeypatch.setattr(tf2gan.gan.GAN, "generator_step", spoiled)
+    with pytest.raises(Tf2ganError, match="loss/g is nan after steps 5 to 6 .* checkpoint is of step 4"):
+        tf2gan.train(TrainConfig(**small), tmp_path)
+    run = tmp_path / "00000-digits-classic"
+    assert checkpoint_steps(run) == [4] and np.isfinite(restore_networks(run)[0].get_weights()[0]).all()
+    assert not (run / "samples" / "step-000006.png").exists()
+
+
+@pytest.mark.parametrize("owner", ["generator", "g_optimizer"])
+def test_a_weight_that_is_not_finite_is_never_saved(small, tmp_path, monkeypatch, owner):
+    class Gan(training.GAN):
+        def non_finite_variable(self):
+            variable = getattr(self, owner).variables[-1]
+            variable.assign(tf.fill(variable.shape, np.float32(np.inf)))
+            return super().non_finite_variable()
+
+    monkeypatch.setattr(training, "GAN", Gan)
+    with pytest.raises(Tf2ganError, match="is not finite after steps 4 to 4 .*nothing was saved"):
+        tf2gan.train(TrainConfig(**small), tmp_path)
+    assert checkpoint_steps(tmp_path / "00000-digits-classic") == []
+
+
+# The disk
+
+
+def limited(size):
+    """Makes every write beyond `size` bytes of a file fail, as on a disk that is full."""
+
+    def apply():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+    return apply
+
+
+@pytest.mark.parametrize("size, said", [(0, "make room"), (3000, "checkpoints are as they were.*--resume"), (20_000_000, "checkpoints are as they were.*--resume")])
+def test_a_full_disk_is_one_line_and_costs_no_checkpoint(trained, small, tmp_path, size, said):
+    """No room for anything, for the event file, for a checkpoint."""
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    before = saved_state(run, 6)
+    process = command("--logdir", tmp_path, "--resume", "--steps", 12, preexec_fn=limited(size))
+    output, error = process.communicate(timeout=120)
+    assert process.returncode == 1
+    lines = [line for line in error.splitlines() if line]
+    assert len(lines) == 1 and re.search(said, lines[0]), error
+    assert saved_state(run, 6) == before and checkpoint_steps(run) == [4, 6]
+    training.resume(run, steps=12)
+    whole = tf2gan.train(TrainConfig(**{**small, "steps": 12}), tmp_path / "whole")
+    assert saved_state(run, 12) == saved_state(whole, 12)
+
+
+def test_a_folder_that_cannot_be_written(trained, tmp_path, monkeypatch):
+    """As root nothing is read-only: the fault is put where the file system would report it."""
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    error = OSError(30, "Read-only file system")
+    monkeypatch.setattr(os, "replace", lambda *names: (_ for _ in ()).throw(error))
+    with pytest.raises(Tf2ganError, match="Read-only file system.*checkpoints are as they were"):
+        training.resume(run, steps=8)
+    assert checkpoint_steps(run) == [4, 6] and json.loads((run / "config.json").read_text())["steps"] == 6
+
+
+# Two at once
+
+
+def test_a_second_trainer_of_a_run_is_refused(trained, tmp_path, python):
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    with locked(run / ".lock", wait=False):
+        result = python("train.py", "--logdir", tmp_path, "--resume", "--steps", 9)
+        assert result.returncode == 1 and result.stderr.count("\n") == 1
+        assert "is being trained by another process" in result.stderr
+    assert checkpoint_steps(run) == [4, 6]
+    training.resume(run, steps=7)  # free again
+
+
+def test_runs_started_at_once_get_folders_of_their_own(tmp_path):
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tf2gan.runs import create_run\nfor i in range(20): create_run({str(tmp_path)!r}, sys.argv[1], '')"
+    processes = [subprocess.Popen([sys.executable, "-c", script, name]) for name in "abcd"]
+    assert [process.wait() for process in processes] == [0] * 4
+    numbers = sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir() if path.is_dir())
+    assert numbers == list(range(80))
+
+
+# Resuming
+
+
+def test_a_finished_run_is_left_as_it_is(trained, tmp_path, capsys):
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
+    training.resume(run)
+    assert "is finished: 6 of 6 steps" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(UsageError, match="has done 6 steps, more than the 3 asked for"):
+        training.resume(run, steps=3)
+    with pytest.raises(UsageError, match="--seed 4 contradicts"):
+        training.resume(run, seed=4)
+    training.resume(run, epochs=2)  # 2 epochs of 5 batches; it was given in steps
+    assert checkpoint_steps(run)[-1] == 10
+    config = TrainConfig.read(run)
+    assert config.epochs == 2 and config.steps is None  # the extension stays with the run
+
+
+# For hours
+
+
+@pytest.mark.slow
+def test_the_long_haul(small, tmp_path):
+    """20,000 tiny steps: memory, step time, open files and the disk stay as they are."""
+    process = command("--logdir", tmp_path, *flags({**small, "batch": 1, "steps": 20_000, "log_every": 100, "image_every": 1000, "checkpoint_every": 1000}))  # fmt: skip
+    found = []
+    for line in process.stdout:
+        if line.startswith("step ") and int(line.split()[1].split("/")[0]) % 1000 == 0:
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            memory = int(status.split("VmRSS:")[1].split()[0]) / 1024
+            files = len(os.listdir(f"/proc/{process.pid}/fd"))
+            found.append((time.monotonic(), memory, files))
+    assert process.wait() == 0
+    seconds = np.diff([time for time, *_ in found])
+    print("MB:", [round(memory) for _, memory, _ in found], "open files:", [files for *_, files in found])
+    print("seconds for 1000 steps:", np.round(seconds, 1).tolist())
+    assert found[-1][1] < found[4][1] + 60
+    assert max(files for *_, files in found[1:]) <= found[1][2] + 2
+    assert np.median(seconds[-5:]) < 1.5 * np.median(seconds[:5])
+    assert len(checkpoint_steps(tmp_path / "00000-digits-classic")) == 3
