@@ -16,8 +16,10 @@ from tf2gan.precision import choose_dtype
     "gpu, flags, expected, because",
     [
         (None, "avx512_bf16 amx_bf16", "bfloat16", "AMX"),
-        (None, "avx512_bf16", "float32", "no amx_bf16"),
-        (None, None, "float32", "no amx_bf16"),
+        (None, "avx512_bf16", "float32", "no fast bfloat16"),
+        (None, "AuthenticAMD avx512_bf16", "bfloat16", "AMD"),
+        (None, "AuthenticAMD avx2", "float32", "no fast bfloat16"),
+        (None, None, "float32", "no fast bfloat16"),
         ((9, 0), "", "bfloat16", "9.0"),
         ((8, 0), "", "bfloat16", "8.0"),
         ((7, 5), "", "float16", "7.5"),

@@ -13,8 +13,8 @@ def choose_dtype(mixed_precision):
     `auto` takes bfloat16 where the hardware multiplies matrices in it much faster than in float32,
     float16 where it does so in float16 alone, and float32 elsewhere. The hardware says so itself: a
     GPU by its compute capability (tensor cores: float16 from 7.0, bfloat16 from 8.0), a processor
-    by its flag amx_bf16. The older flag avx512_bf16 does not count: with it alone, oneDNN's
-    bfloat16 products and convolutions took 1.8 times as long as its float32 ones.
+    by its flag amx_bf16. The older flag avx512_bf16 alone counts on AMD's processors only: on a
+    Zen 4 an iteration took 250 ms in place of 450, on an Intel Xeon 1.8 times as long.
     """
     if mixed_precision is None:
         return tf.float32, "the default"
@@ -32,11 +32,13 @@ def choose_dtype(mixed_precision):
         return tf.float32, f"a {name} has no fast smaller type"
     if _cpu_has("amx_bf16"):
         return tf.bfloat16, "this processor multiplies it in AMX tiles"
-    return tf.float32, "this processor shows no amx_bf16, so bfloat16 would be slower"
+    if _cpu_has("avx512_bf16") and _cpu_has("AuthenticAMD"):
+        return tf.bfloat16, "this AMD processor has fast avx512_bf16"
+    return tf.float32, "this processor shows no fast bfloat16, which would be slower"
 
 
-def _cpu_has(flag):
+def _cpu_has(word):
     try:
-        return flag in CPU_INFO.read_text().split()
+        return word in CPU_INFO.read_text().split()
     except OSError:  # not Linux
         return False
