@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from tf2gan.commands import Parser, import_tensorflow, run_command
+from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
 from tf2gan.runs import find_run
 
@@ -14,18 +15,22 @@ def parse_flags(args=None):
     parser = Parser(prog="generate.py", description="Generate images with a trained generator.")
     parser.add_argument("--logdir", default="runs/", help="folder of all runs (default: runs/)")
     parser.add_argument("--run", help="a run's path, or its name or number in --logdir; otherwise the newest")
-    parser.add_argument("--checkpoint", default="latest", help="latest (default), or the step of a checkpoint")
+    parser.add_argument(
+        "--checkpoint", metavar="best|latest|STEP",
+        help="best: of the lowest Frechet distance; latest; or a step (default: best where there is one)",
+    )
     parser.add_argument(
         "--weights", metavar="FILE",
         help="the generator's weights instead of a run's: .keras, .weights.h5, or the original's HDF5 file",
     )
     parser.add_argument(
-        "--discriminator-weights", metavar="FILE", help="the discriminator's, which --nice needs beside --weights"
+        "--discriminator-weights", metavar="FILE", help="the discriminator's, which --nice and rejection need beside --weights"
     )
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="images to generate, 1 to 10000 (default: 32)")
     parser.add_argument(
-        "--select", choices=("plain", "nice"), default="plain",
-        help="plain (default): as they come; nice: the discriminator's best of 20 candidates an image, best first",
+        "--select", choices=("plain", "nice", "rejection"), default="plain",
+        help="plain (default): as they come; nice: the discriminator's best of 20 candidates an image, best first; "
+        "rejection: a candidate is kept with a chance that follows the calibrated discriminator",
     )
     parser.add_argument("--nice", dest="select", action="store_const", const="nice", help="the same as --select nice")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same images (default: 0)")
@@ -49,8 +54,8 @@ def main(args=None):
         if flags.discriminator_weights and not flags.weights:
             raise UsageError("--discriminator-weights goes with --weights, the generator's")
         if flags.weights:
-            if flags.select == "nice" and not flags.discriminator_weights:
-                raise UsageError("--nice with --weights needs --discriminator-weights too")
+            if flags.select != "plain" and not flags.discriminator_weights:
+                raise UsageError(f"--select {flags.select} with --weights needs --discriminator-weights too")
             for path in filter(None, (flags.weights, flags.discriminator_weights)):
                 if not os.path.isfile(path):  # unlike Path.is_file, False for any string
                     raise UsageError(f"{path} is no file; give a file of weights")
@@ -63,23 +68,30 @@ def main(args=None):
         from tf2gan import images
 
         images.check_out(out)
+        held_out = None
+        if flags.select == "rejection":
+            from tf2gan.data import load_data
+
+            held_out = load_data(TrainConfig.read(run).data if run else "mnist").test_images
         import_tensorflow()
 
         from tf2gan import checkpoints, models, sampling
 
         if run:
-            generator, discriminator, step = checkpoints.restore_networks(
-                run, flags.checkpoint, discriminator=flags.select == "nice"
+            generator, discriminator, step, best = checkpoints.restore_networks(
+                run, flags.checkpoint, discriminator=flags.select != "plain"
             )
-            print(f"{run}, step {step}")
+            print(f"{run}, step {step}" + (", its best by Frechet distance" if best else ""))
         else:
             generator, discriminator = models.build_generator(), None
             checkpoints.load_weights(generator, flags.weights)
             if flags.discriminator_weights:
                 discriminator = models.build_discriminator()
                 checkpoints.load_weights(discriminator, flags.discriminator_weights)
-        select = {"plain": sampling.plain, "nice": sampling.nice}[flags.select]
-        pixels = select(sampling.Sampler(generator, discriminator), flags.batch, seed=flags.seed)
+        sampler = sampling.Sampler(generator, discriminator)
+        pixels, rate = sampling.select(flags.select, sampler, flags.batch, seed=flags.seed, held_out=held_out)
+        if rate is not None:
+            print(f"{rate:.1%} of the candidates accepted")
         images.write_images(out, pixels)
         print(out)
 

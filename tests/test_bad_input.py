@@ -40,6 +40,8 @@ TRAIN = """
 --log-every 10001                         | the most is 10000
 --image-every -5                          | image_every is -5
 --checkpoint-every 0                      | checkpoint_every is 0
+--evaluate-every -1                       | evaluate_every is -1; the least is 0
+--evaluate-every often                    | --evaluate-every: invalid int value
 --keep 0                                  | keep is 0
 --keep 1001                               | keep is 1001; the most is 1000
 --recipe cubist                           | invalid choice: 'cubist'
@@ -128,7 +130,7 @@ GENERATE = """
 --weights folder                                | folder is no file
 --weights LONG                                  | is no file
 --discriminator-weights text.txt                | --discriminator-weights goes with --weights
---weights text.txt --nice                       | --nice with --weights needs --discriminator-weights
+--weights text.txt --nice                       | --select nice with --weights needs --discriminator
 --weights text.txt --out a.jpg                  | a.jpg ends in .jpg; --out takes
 --weights text.txt --out folder.png             | folder.png is a folder; --out takes
 --weights text.txt --out LONG                   | File name too long

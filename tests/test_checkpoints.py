@@ -39,7 +39,7 @@ def test_every_variable_comes_back(tmp_path):
     assert Checkpoints(restored, tmp_path, keep=3).restore() == 17
     for a, b in zip(every_variable(saved), every_variable(restored), strict=True):
         assert np.array_equal(a.numpy(), b.numpy()), a.path
-    generator, discriminator, step = restore_networks(tmp_path)
+    generator, discriminator, step, _ = restore_networks(tmp_path)
     assert step == 17
     for network, expected in ((generator, saved.generator), (discriminator, saved.discriminator)):
         assert all(map(np.array_equal, network.get_weights(), expected.get_weights()))
@@ -52,8 +52,8 @@ def test_only_the_newest_are_kept(tmp_path):
         gan.step.assign(step)
         checkpoints.save()
     assert checkpoint_steps(tmp_path) == [5, 10]
-    assert restore_networks(tmp_path, "5", discriminator=False)[1:] == (None, 5)
-    with pytest.raises(UsageError, match="choose latest or 5, 10"):
+    assert restore_networks(tmp_path, "5", discriminator=False)[1:] == (None, 5, False)
+    with pytest.raises(UsageError, match="choose best, latest or 5, 10"):
         restore_networks(tmp_path, "7")
 
 

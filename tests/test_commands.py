@@ -109,7 +109,9 @@ def test_generate_from_weights(trained, tmp_path, monkeypatch):
     "args, said",
     [
         (["--run", "nope"], "no run 'nope'"),
-        (["--checkpoint", "5"], "choose latest or 4, 6"),
+        (["--checkpoint", "5"], "choose best, latest or 4, 6"),
+        (["--checkpoint", "best"], "has no best checkpoint: its quality was not measured; choose latest"),
+        (["--select", "rejection"], "the data set has no test part; use nice"),
         (["--out", "a.jpg"], "a.jpg ends in .jpg"),
         (["--discriminator-weights", "README.md"], "goes with --weights"),
         (["--weights", "README.md"], "README.md holds no weights of the generator"),

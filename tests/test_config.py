@@ -19,7 +19,7 @@ def test_it_is_frozen():
 @pytest.mark.parametrize(
     "field, value",
     [
-        ("batch", 0), ("batch", -1), ("batch", 10**9), ("batch", 1.5), ("batch", True), ("batch", None),
+        ("batch", 0), ("batch", -1), ("batch", 10**9), ("batch", 1.5), ("batch", True), ("epochs", None),
         ("epochs", 0), ("steps", 0), ("seed", -1), ("seed", 2**31), ("log_every", 0), ("keep", 0),
         ("recipe", "cubist"), ("data", ""), ("data", "a\0b"), ("data", 3), ("name", ""), ("name", ".."),
         ("name", "a/b"), ("name", "a\nb"), ("name", "x" * 300), ("name", ".hidden"),

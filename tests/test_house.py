@@ -9,8 +9,8 @@ import train
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import those above it
-    "errors files precision polyphase signals", "config images commands runs", "data models", "sampling",
-    "gan", "checkpoints summaries progress", "training",
+    "errors files precision polyphase recipes signals", "config images commands optimizers runs",
+    "data models", "classifier sampling", "gan", "checkpoints summaries progress", "quality", "training",
 ]  # fmt: skip
 
 
@@ -38,7 +38,7 @@ def test_generation_needs_no_training():
 
 
 def test_images_need_no_tensorflow():
-    for name in ("errors", "files", "config", "images", "commands", "runs", "signals", "data"):
+    for name in ("errors", "files", "config", "images", "commands", "runs", "signals", "data", "recipes"):
         tree = ast.parse((ROOT / "tf2gan" / f"{name}.py").read_text())
         for node in tree.body:  # at the top level of the module
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -53,7 +53,7 @@ def test_ci_runs_the_readmes_test_command():
 
 def test_readme_names_every_flag_and_no_other(capsys):
     readme = (ROOT / "README.md").read_text()
-    known = {"--samples_per_plugin", "--rounds", "--sizes", "--whole"}
+    known = {"--samples_per_plugin", "--rounds", "--sizes", "--whole", "--nearest"}
     for script in (train, generate):
         try:
             script.main(["--help"])

@@ -27,7 +27,9 @@ from tf2gan.checkpoints import checkpoint_steps, restore_networks
 from tf2gan.config import TrainConfig
 from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.files import locked, replacing
+from tf2gan.quality import Quality
 from tf2gan.runs import create_run
+from tf2gan.sampling import Sampler, plain
 
 
 def curves(run):
@@ -170,6 +172,49 @@ def test_a_second_signal_stops_at_once(small, tmp_path):
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=10) == 143
     assert "once more to stop at once" in process.stderr.read()
+
+
+# The best
+
+
+class Judge:
+    """A ruler whose distance falls and rises again: 5 at step 2, 1 at step 4, 3 at step 6."""
+
+    count = 4
+
+    def __init__(self, data):
+        pass
+
+    def measure(self, pixels):
+        judged.append(pixels)
+        distance = {1: 5.0, 2: 1.0, 3: 3.0}[len(judged)]
+        return Quality(4, distance, 0.5, 0.5, 5.0, 0.5, np.full(10, 0.1))
+
+
+judged = []
+
+
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_the_best_is_kept_and_found(small, tmp_path, monkeypatch, recipe):
+    """By the lowest distance, not the last; also when the run stopped in between."""
+    judged.clear()
+    monkeypatch.setattr(training, "Ruler", Judge)
+    monkeypatch.setattr(training, "why_not", lambda data: None)
+    settings = {**small, "recipe": recipe, "evaluate_every": 2, "checkpoint_every": 2, "keep": 9}
+    run = tf2gan.train(TrainConfig(**{**settings, "steps": 4}), tmp_path)
+    training.resume(run, steps=6)
+    generator, discriminator, step, best = restore_networks(run)
+    assert (step, best, len(judged)) == (4, True, 3)
+    assert restore_networks(run, "latest")[2:] == (6, False)
+    assert np.array_equal(plain(Sampler(generator), 4, seed=small["seed"]), judged[1])
+    same = restore_networks(run, "4")[1].get_weights()
+    assert all(map(np.array_equal, discriminator.get_weights(), same))
+    # A kill between the best and the next checkpoint: what comes again is no better than itself.
+    assert len(list((run / "checkpoints" / "best").glob("*.index"))) == 1
+    flip(run / "checkpoints" / "best" / "ckpt-4.index")
+    assert restore_networks(run)[2:] == (6, False)
+    with pytest.raises(Tf2ganError, match="best/ckpt-4 is damaged"):
+        restore_networks(run, "best")
 
 
 # Damage

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from tf2gan import sampling
+from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.images import to_pixels
 from tf2gan.models import build_discriminator, build_generator
-from tf2gan.sampling import Sampler, draw_latents, nice, plain, sample_latents
+from tf2gan.sampling import Sampler, draw_latents, fit_logistic, nice, plain, rejection, sample_latents, select
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +72,64 @@ def test_memory_is_bounded_by_the_block(networks, monkeypatch):
     monkeypatch.setattr(sampling, "to_pixels", lambda images: (seen.append(len(images)), original(images))[1])
     nice(Sampler(*networks), 20, seed=0)
     assert max(seen) <= sampling.BLOCK and sum(seen) == 400
+
+
+class Scored:
+    """A sampler of two kinds of images, black and white, that a discriminator scores as it likes."""
+
+    def __init__(self, real, fake, logits):
+        self._rng, self._real, self._fake, self._logits = np.random.default_rng(0), real, fake, logits
+
+    def scores(self, pixels):
+        return np.where(pixels[:, 0, 0] > 0, *self._logits)
+
+    def blocks(self, count, seed, use=None):
+        for start in range(0, count, 128):
+            white = self._rng.random(min(128, count - start)) < self._fake
+            yield np.where(white[:, None, None], 255, 0).astype(np.uint8) * np.ones((1, 28, 28), np.uint8), np.where(white, *self._logits)
+
+
+def test_rejection_moves_the_samples_towards_the_data():
+    """White is half of the data and a tenth of the samples; D knows, but shouts, and is calibrated."""
+    truth = np.array([np.log(0.5 / 0.1), np.log(0.5 / 0.9)])
+    sampler = Scored(0.5, 0.1, 7 * truth + 3)
+    real = np.zeros((1000, 28, 28), np.uint8)
+    real[::2] = 255
+    images, rate = rejection(sampler, 4000, seed=1, real_images=real)
+    assert images.shape == (4000, 28, 28) and 0 < rate < 1
+    assert 0.45 < np.mean(images[:, 0, 0] > 0) < 0.55  # a tenth of the samples before
+    assert rate == pytest.approx(0.2, abs=0.03)  # one over the largest ratio
+
+
+def test_logistic_fit_makes_the_odds_honest():
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(1, 1, 50_000), rng.normal(-1, 1, 20_000)  # log ratio of the densities: 2 x
+    scale, shift = fit_logistic(10 * real + 5, 10 * fake + 5)
+    assert scale == pytest.approx(0.2, rel=0.03) and shift == pytest.approx(-1, abs=0.05)
+    assert np.isfinite(fit_logistic(np.ones(10), -np.ones(10))).all()  # told apart without error
+
+
+def test_rejection_follows_from_the_seed(sampler):
+    real = np.random.default_rng(0).integers(0, 256, (200, 28, 28), np.uint8)
+    with_few = lambda: rejection(sampler, 30, seed=4, real_images=real)  # noqa: E731
+    (first, rate), (second, _) = with_few(), with_few()
+    assert first.shape == (30, 28, 28) and np.array_equal(first, second) and 0.01 < rate < 1
+
+
+def test_rejection_needs_real_images(sampler):
+    with pytest.raises(UsageError, match="held-out images"):
+        select("rejection", sampler, 5, seed=0)
+
+
+def test_rejection_gives_up_where_nothing_is_accepted(monkeypatch):
+    monkeypatch.setattr(sampling, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(sampling, "_acceptance_logits", lambda ratios, largest: np.where(ratios < largest, -50, 0.0))
+    real = np.full((100, 28, 28), 255, np.uint8)
+    with pytest.raises(Tf2ganError, match="of 20 candidates.*use nice"):
+        rejection(Scored(1.0, 0.5, (-9.0, 9.0)), 10, seed=0, real_images=real)
+
+
+def test_calibration_shares_no_image_with_the_samples(sampler):
+    samples = next(sampler.blocks(128, 5))[0]
+    calibration = next(sampler.blocks(128, 5, sampling.CALIBRATION))[0]
+    assert not any(np.array_equal(a, b) for a in samples for b in calibration)

@@ -22,7 +22,7 @@ DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError, DecodeErr
 
 
 class Checkpoints:
-    """The checkpoints of one run: both networks, both optimizers and the step.
+    """The checkpoints of one run: both networks, both optimizers and the step; and the best networks.
 
     Args:
       gan: a `tf2gan.gan.GAN`.
@@ -39,21 +39,39 @@ class Checkpoints:
             d_optimizer=gan.d_optimizer,
             g_optimizer=gan.g_optimizer,
             step=gan.step,
+            **({"averaged_generator": gan.averaged_generator} if gan.recipe.averaging else {}),
         )
         self._folder = self._run / "checkpoints"
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(self._folder), max_to_keep=keep
         )
+        self._frechet = tf.Variable(np.inf, dtype=tf.float64)
+        self._best = tf.train.CheckpointManager(
+            tf.train.Checkpoint(
+                generator=gan.averaged_generator, discriminator=gan.discriminator,
+                step=gan.step, frechet=self._frechet,
+            ),
+            str(self._folder / "best"), max_to_keep=1,
+        )  # fmt: skip
 
     def save(self):
         """Saves `generator.keras` and `discriminator.keras`, then a checkpoint of the present step.
 
         The checkpoint comes last: once it is there, everything of its step is.
         """
-        for name in NETWORKS:
+        for name, network in zip(NETWORKS, (self._gan.averaged_generator, self._gan.discriminator), strict=True):
             with replacing(self._run / f"{name}.keras") as partial:
-                getattr(self._gan, name).save(partial)
+                network.save(partial)
         self._manager.save(checkpoint_number=self._gan.step)
+
+    def keep_best(self, frechet):
+        """Saves the present networks as `checkpoints/best` if no Frechet distance was lower.
+
+        A run that was killed may find there what it is yet to reach: the same step comes out the same.
+        """
+        if frechet < _best_frechet(self._best.latest_checkpoint):
+            self._frechet.assign(frechet)
+            self._best.save(checkpoint_number=self._gan.step)
 
     def restore(self):
         """Restores the newest checkpoint that is whole; returns the step it was saved at, or 0.
@@ -103,8 +121,8 @@ def warn_damaged(path, error):
 def load_run(path):
     """Returns (generator, discriminator) of a run folder, as plain Keras models.
 
-    They are the weights of the newest checkpoint, read from `generator.keras` and
-    `discriminator.keras`.
+    They are the weights of the newest checkpoint (of the generator, the running average where the
+    recipe has one), read from `generator.keras` and `discriminator.keras`.
     """
     models = []
     for name in NETWORKS:
@@ -128,41 +146,65 @@ def _names(folder):
     return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
 
 
-def restore_networks(run, which="latest", *, discriminator=True):
+def best_checkpoint(run):
+    """Returns the path of the checkpoint with the run's lowest Frechet distance, or None."""
+    return tf.train.latest_checkpoint(str(Path(run) / "checkpoints" / "best"))
+
+
+def _best_frechet(path):
+    """The Frechet distance in a best checkpoint; infinity where there is none, or a damaged one."""
+    try:
+        return float(tf.train.load_variable(path, "frechet/.ATTRIBUTES/VARIABLE_VALUE")) if path else np.inf
+    except DAMAGED as error:
+        warn_damaged(path, error)
+        return np.inf
+
+
+def restore_networks(run, which=None, *, discriminator=True):
     """Builds the networks and restores them from a checkpoint of a run; no optimizer is read.
 
     Args:
       run: the run folder.
-      which: `latest` or a step.
+      which: `best`, `latest` or a step; None for the best where there is one, otherwise the latest.
       discriminator: whether the discriminator is wanted too.
 
     Returns:
-      (generator, discriminator or None, step).
+      (generator, discriminator or None, step, whether it is the best).
     """
-    steps = checkpoint_steps(run)
-    if not steps:
+    steps, best = checkpoint_steps(run), best_checkpoint(run)
+    if not steps and not best:
         raise UsageError(f"{run} has no checkpoint yet")
-    if which != "latest" and which not in map(str, steps):
+    if which == "best" and not best:
+        raise UsageError(f"{run} has no best checkpoint: its quality was not measured; choose latest")
+    if which not in (None, "best", "latest", *map(str, steps)):
         raise UsageError(
-            f"{run} has no checkpoint {which!r}; choose latest or {', '.join(map(str, steps))}"
+            f"{run} has no checkpoint {which!r}; choose best, latest or {', '.join(map(str, steps))}"
         )
-    networks = {"generator": build_generator()}
-    if discriminator:
-        networks["discriminator"] = build_discriminator()
-    for step in reversed(steps) if which == "latest" else [int(which)]:
-        path = Path(run) / "checkpoints" / f"ckpt-{step}"
+    paths = [str(Path(run) / "checkpoints" / f"ckpt-{step}") for step in reversed(steps) if which in (None, "latest", str(step))]
+    if which == "best" or which is None and best:
+        paths = [best] + ([] if which else paths)
+    networks = [build_generator(), build_discriminator() if discriminator else None]
+    for path in paths:
         try:
-            status = tf.train.Checkpoint(**networks).restore(str(path))
-            status.assert_existing_objects_matched().expect_partial()
+            _restore_networks(path, *networks)
         except DAMAGED as error:
-            if which != "latest":
+            if which not in (None, "latest"):
                 raise Tf2ganError(
                     f"checkpoint {path} is damaged ({brief(error)}); choose another with --checkpoint"
                 ) from error
             warn_damaged(path, error)
         else:
-            return networks["generator"], networks.get("discriminator"), step
+            return *networks, int(path.rpartition("-")[2]), path == best
     raise Tf2ganError(f"every checkpoint of {run} is damaged; put back a copy, or train a new run")
+
+
+def _restore_networks(path, generator, discriminator):
+    names = [name for name, _ in tf.train.list_variables(path)]
+    averaged = any(name.startswith("averaged_generator/") for name in names)
+    networks = {"averaged_generator" if averaged else "generator": generator}
+    if discriminator is not None:
+        networks["discriminator"] = discriminator
+    tf.train.Checkpoint(**networks).restore(path).assert_existing_objects_matched().expect_partial()
 
 
 def load_weights(model, path):

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from tf2gan.errors import Tf2ganError, UsageError
+from tf2gan.recipes import RECIPES
 
-RECIPES = ("classic",)
 PRECISIONS = ("auto", "bfloat16", "float16")
 RESUMABLE = ("epochs", "steps", "mixed_precision")  # what may change when a run goes on
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,79}")
@@ -35,12 +35,18 @@ class TrainConfig:
     name: str | None = _knob(
         None, "name of the run folder after its number; without it, the data and the recipe"
     )
-    recipe: str = _knob("classic", "how the two networks are trained", choices=RECIPES)
+    recipe: str = _knob(
+        "classic", "how the two networks are trained: the original's way, or a better one", choices=tuple(RECIPES)
+    )
     epochs: int = _knob(30, "passes over the data", at_least=1, at_most=1_000_000)
     steps: int | None = _knob(
         None, "training steps in all, instead of --epochs", at_least=1, at_most=1_000_000_000
     )
-    batch: int = _knob(128, "real images in one step", at_least=1, at_most=65_536)
+    batch: int | None = _knob(
+        None,
+        "real images in one step (default: " + ", ".join(f"{r.batch} for {name}" for name, r in RECIPES.items()) + ")",
+        at_least=1, at_most=65_536,
+    )  # fmt: skip
     seed: int = _knob(
         0, "everything random follows from it and the step", at_least=0, at_most=2**31 - 1
     )
@@ -53,9 +59,14 @@ class TrainConfig:
     log_every: int = _knob(10, "steps between two points of a curve", at_least=1, at_most=10_000)
     image_every: int = _knob(100, "steps between two grids of samples", at_least=1)
     checkpoint_every: int = _knob(500, "steps between two checkpoints", at_least=1)
+    evaluate_every: int | None = _knob(
+        None, "steps between two measurements of quality, 0 for none; without it, each epoch", at_least=0
+    )
     keep: int = _knob(3, "newest checkpoints kept on disk", at_least=1, at_most=1_000)
 
     def __post_init__(self):
+        if self.batch is None and self.recipe in RECIPES:
+            object.__setattr__(self, "batch", RECIPES[self.recipe].batch)
         for field in dataclasses.fields(self):
             _check(field, getattr(self, field.name))
         if not self.data or "\0" in self.data:

@@ -1,6 +1,7 @@
 """Data sets as uint8 `[N, 28, 28]`, and which rows of them make which batch."""
 
 import dataclasses
+import functools
 import gzip
 import hashlib
 import os
@@ -86,14 +87,25 @@ def total_steps(config, data):
     return config.steps or config.epochs * batches_per_epoch(len(data.images), config.batch)
 
 
-def batch_rows(first_step, steps, *, count, batch):
-    """Which images make the batches of a window: int32 `[steps, batch]`, in file order.
+def batch_rows(first_step, steps, *, count, batch, seed=None):
+    """Which images make the batches of a window: int32 `[steps, batch]`.
 
-    A pure function of the step, so that a resumed run sees what the run that never stopped saw.
-    The last short batch of an epoch is dropped.
+    File order, or with a `seed` an order of its own for every epoch. A pure function of the step, so
+    that a resumed run sees what the run that never stopped saw. The last short batch of an epoch is
+    dropped.
     """
-    numbers = np.arange(first_step, first_step + steps) % batches_per_epoch(count, batch)
-    return (numbers[:, None] * batch + np.arange(batch)).astype(np.int32)
+    rows = []
+    for step in range(first_step, first_step + steps):
+        epoch, number = divmod(step, batches_per_epoch(count, batch))
+        places = np.arange(number * batch, (number + 1) * batch)
+        rows.append(places if seed is None else _epoch_order(seed, epoch, count)[places])
+    return np.array(rows, np.int32)
+
+
+@functools.lru_cache(maxsize=2)  # a window may touch two epochs
+def _epoch_order(seed, epoch, count):
+    """A permutation of the images from (seed, epoch), by a raw stream that NumPy promises to keep."""
+    return np.argsort(np.random.Philox(key=(seed, epoch)).random_raw(count), kind="stable")
 
 
 def _load_mnist():

@@ -7,8 +7,10 @@ import tensorflow as tf
 
 from tf2gan.images import to_unit
 from tf2gan.models import build_discriminator, build_generator
+from tf2gan.optimizers import build_optimizer
 from tf2gan.polyphase import evaluate
 from tf2gan.precision import choose_dtype
+from tf2gan.recipes import RECIPES
 from tf2gan.sampling import DISCRIMINATOR, GENERATOR, draw_latents
 
 METRICS = (
@@ -20,20 +22,31 @@ METRICS = (
 class GAN:
     """A generator and a discriminator that are trained against each other.
 
+    Args:
+      config: a `TrainConfig`.
+      total_steps: the steps of the whole run, over which a recipe's learning rates fall; without it
+        they stay.
+      recipe: a `Recipe` in place of the one that `config` names.
+
     Attributes:
       generator, discriminator: plain Keras models (`tf2gan.models`).
+      averaged_generator: the one to draw samples from: a running average of the generator where the
+        recipe has one, otherwise the generator itself.
       d_optimizer, g_optimizer: Keras optimizers, built for the variables of one network each.
       step: int64 scalar variable, the training steps done.
       dtype, dtype_reason: what convolutions and matrix products compute in, and why.
     """
 
-    def __init__(self, config):
+    def __init__(self, config, *, total_steps=None, recipe=None):
         self.config = config
+        self.recipe = recipe = recipe or RECIPES[config.recipe]
         self.generator = build_generator(seed=config.seed)
         self.discriminator = build_discriminator(seed=config.seed)
         self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision)
-        self.d_optimizer = _build_optimizer(self.discriminator, self.dtype)
-        self.g_optimizer = _build_optimizer(self.generator, self.dtype)
+        build = functools.partial(build_optimizer, total_steps=total_steps, dtype=self.dtype)
+        self.d_optimizer = build(self.discriminator, recipe, recipe.d_learning_rate)
+        self.g_optimizer = build(self.generator, recipe, recipe.g_learning_rate)
+        self.averaged_generator = build_generator(seed=config.seed) if recipe.averaging else self.generator
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self._evaluate = functools.partial(evaluate, dtype=self.dtype)
         self._cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -48,7 +61,7 @@ class GAN:
 
     def non_finite_variable(self):
         """The path of a variable of the networks or optimizers that holds NaN or infinity, or None."""
-        owners = (self.generator, self.discriminator, self.d_optimizer, self.g_optimizer)
+        owners = (self.generator, self.discriminator, self.averaged_generator, self.d_optimizer, self.g_optimizer)
         for variable in (variable for owner in owners for variable in owner.variables):
             if variable.dtype == "float32" and not tf.reduce_all(tf.math.is_finite(variable)):
                 return variable.path
@@ -57,11 +70,11 @@ class GAN:
     def discriminator_step(self, real_images, latents):
         """Updates the discriminator alone: real images are labelled 1, generated ones 0.
 
-        The fakes come from the generator in inference mode, as the seed's `g.predict` made them,
-        and from outside the tape: no gradient reaches the generator.
+        The fakes come from outside the tape: no gradient reaches the generator. `classic` makes them
+        in inference mode, as the seed's `g.predict` did.
         """
         variables = self.discriminator.trainable_variables
-        fake_images = self._evaluate(self.generator, latents, training=False)
+        fake_images = self._evaluate(self.generator, latents, training=self.recipe.fakes_in_training_mode)
         images = tf.concat([real_images, fake_images], 0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
@@ -71,6 +84,12 @@ class GAN:
             loss = self._cross_entropy(labels, logits)
             scaled_loss = self.d_optimizer.scale_loss(loss)  # float16's; `apply` divides it out
         gradients = tape.gradient(scaled_loss, variables)
+        if self.recipe.gradient_penalty:
+            gradients = tf.cond(
+                self.step % self.recipe.penalty_every == 0,
+                lambda: self._add_penalty_gradients(gradients, real_images),
+                lambda: gradients,
+            )
         gradient_norm = tf.linalg.global_norm(gradients) / self.d_optimizer.scale_loss(1.0)
         self.d_optimizer.apply(gradients, variables)
         return {
@@ -81,6 +100,22 @@ class GAN:
             "accuracy/fake": tf.reduce_mean(tf.cast(fake_logits <= 0, tf.float32)),
             "gradient_norm/d": gradient_norm,
         }
+
+    def _add_penalty_gradients(self, gradients, real_images):
+        """Adds the gradients of weight / 2 * mean |d logit / d real image|^2, for the steps without it too."""
+        variables = [variable.value for variable in self.discriminator.trainable_variables]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            with tf.GradientTape(watch_accessed_variables=False) as slope_tape:
+                slope_tape.watch(real_images)
+                logits = self._evaluate(self.discriminator, real_images, training=True, logits=True)
+            slopes = slope_tape.gradient(logits, real_images)
+            penalty = tf.reduce_mean(tf.reduce_sum(slopes**2, [1, 2, 3]))
+            weight = self.recipe.gradient_penalty * self.recipe.penalty_every
+            scaled_penalty = self.d_optimizer.scale_loss(weight / 2 * penalty)
+        # The last bias has none: it does not move the slope.
+        added = tape.gradient(scaled_penalty, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        return [gradient + more for gradient, more in zip(gradients, added, strict=True)]
 
     def generator_step(self, latents):
         """Updates the generator alone: its images should be labelled 1 by the discriminator.
@@ -115,8 +150,17 @@ class GAN:
         """
         metrics = self.discriminator_step(real_images, discriminator_latents)
         metrics.update(self.generator_step(generator_latents))
+        if self.recipe.averaging:
+            self._average()
         self.step.assign_add(1)
         return metrics
+
+    def _average(self):
+        """Moves the averaged generator a little towards the generator; faster at first."""
+        step = tf.cast(self.step, tf.float32)
+        decay = tf.minimum(self.recipe.averaging, (1 + step) / (10 + step))
+        for average, variable in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
+            average.assign_sub((1 - decay) * (average - variable))
 
     def _train_steps(self, images, rows):
         """Runs one window of steps in the graph: Python is entered once a window, not once a step.
@@ -138,34 +182,3 @@ class GAN:
             totals = {name: totals[name] + metrics[name] for name in METRICS}
         count = tf.cast(tf.shape(rows)[0], tf.float32)
         return {name: total / count for name, total in totals.items()}
-
-
-class FusedSGD(keras.optimizers.SGD):
-    """Keras' SGD with momentum, the update of a variable in one kernel.
-
-    The arithmetic is the same; as separate operations it passes over the seven million numbers of
-    the generator eight times.
-    """
-
-    def update_step(self, gradient, variable, learning_rate):
-        momentum = self.momentums[self._get_variable_index(variable)]
-        tf.raw_ops.ResourceApplyKerasMomentum(
-            var=variable.handle,
-            accum=momentum.handle,
-            lr=tf.cast(learning_rate, variable.dtype),
-            grad=gradient,
-            momentum=self.momentum,
-            use_nesterov=self.nesterov,
-        )
-
-
-def _build_optimizer(network, dtype):
-    """The seed's SGD, with its momentum slots made now: a later trace cannot make variables.
-
-    float16's small range needs its loss scaled, by a factor that each network finds for itself.
-    """
-    optimizer = FusedSGD(learning_rate=0.001, momentum=0.9, nesterov=True)
-    if dtype == tf.float16:
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(network.trainable_variables)
-    return optimizer

@@ -35,3 +35,10 @@ class Progress:
             values = "  ".join(f"{name} {value:.4g}" for name, value in shown)
             print(f"step {step}/{self._total}  {values}", flush=True)
         return speed
+
+    def quality(self, step, quality):
+        """Shows a measurement of quality; the time since the last window's end is none of the speed's."""
+        if self._bar is not None:
+            print()
+        print(f"step {step}/{self._total}  {quality.line()}", flush=True)
+        self._time = time.perf_counter()

@@ -93,7 +93,7 @@ def generate_command(run):
 
 def has_checkpoint(run):
     """Whether a checkpoint was completed in the run folder."""
-    return any((Path(run) / "checkpoints").glob("*.index"))
+    return any((Path(run) / "checkpoints").rglob("*.index"))
 
 
 def _is_run(path):

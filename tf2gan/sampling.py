@@ -3,14 +3,19 @@
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.images import to_pixels
+from tf2gan.errors import Tf2ganError, UsageError
+from tf2gan.images import spread, to_pixels, to_unit
 from tf2gan.models import LATENT_SIZE
 from tf2gan.polyphase import evaluate
 
 # What a draw is for: two uses of one seed never share a latent.
-DISCRIMINATOR, GENERATOR, SAMPLES = 0, 1, 2
+DISCRIMINATOR, GENERATOR, SAMPLES, CALIBRATION = 0, 1, 2, 3
 BLOCK = 128  # images evaluated at once: memory stays bounded, and one trace serves every batch
 NICE_CANDIDATES = 20  # drawn for each image that `nice` keeps (the seed's figure)
+SELECTIONS = ("plain", "nice", "rejection")
+CALIBRATION_IMAGES = 10_000  # generated ones, and at most so many held-out real ones
+MOST_CANDIDATES = 1_000  # drawn for each image that `rejection` keeps, before it gives up
+GAMMA_PERCENTILE = 95  # `rejection` accepts about half of the candidates above it, fewer below
 
 
 def draw_latents(count, *, seed, index, use):
@@ -39,8 +44,8 @@ class Sampler:
 
     def __init__(self, generator, discriminator=None):
         @tf.function(autograph=False)  # importing autograph takes half a second
-        def block(seed, index):
-            latents = draw_latents(BLOCK, seed=seed, index=index, use=SAMPLES)
+        def block(seed, index, use):
+            latents = draw_latents(BLOCK, seed=seed, index=index, use=use)
             images = evaluate(generator, latents, training=False)
             scores = tf.zeros((BLOCK, 1))
             if discriminator is not None:
@@ -48,13 +53,34 @@ class Sampler:
             return images, scores
 
         self._block = block
+        self._discriminator = discriminator
 
-    def blocks(self, count, seed):
+    def scores(self, pixels):
+        """Returns the discriminator's logits `[N]` of uint8 images `[N, 28, 28]`."""
+        images = to_unit(pixels.astype(np.float32))[..., np.newaxis]
+        blocks = [
+            evaluate(self._discriminator, images[i : i + BLOCK], training=False, logits=True)
+            for i in range(0, len(images), BLOCK)
+        ]
+        return np.concatenate(blocks)[:, 0]
+
+    def blocks(self, count, seed, use=SAMPLES):
         """Yields (pixels uint8 `[n, 28, 28]`, logits float32 `[n]`), `count` images in all."""
         for start in range(0, count, BLOCK):
-            images, logits = self._block(tf.constant(seed, tf.int64), tf.constant(start // BLOCK, tf.int64))
+            numbers = (tf.constant(number, tf.int64) for number in (seed, start // BLOCK, use))
+            images, logits = self._block(*numbers)
             size = min(BLOCK, count - start)
             yield to_pixels(images[:size, :, :, 0]), logits[:size, 0].numpy()
+
+
+def select(selection, sampler, count, *, seed, held_out=None):
+    """Returns (uint8 `[count, 28, 28]`, acceptance rate or None) by one of `SELECTIONS`.
+
+    `held_out` are the real images `[N, 28, 28]` that `rejection` calibrates with.
+    """
+    if selection == "rejection":
+        return rejection(sampler, count, seed=seed, real_images=held_out)
+    return (nice if selection == "nice" else plain)(sampler, count, seed=seed), None
 
 
 def plain(sampler, count, *, seed):
@@ -80,3 +106,79 @@ def nice(sampler, count, *, seed):
         keep = np.argsort(-scores, kind="stable")[:count]
         best_images, best_logits = images[keep], scores[keep]
     return best_images
+
+
+def rejection(sampler, count, *, seed, real_images):
+    """Returns `count` images by Discriminator Rejection Sampling, and the share that was accepted.
+
+    A calibrated discriminator tells how much more likely real data are to hold an image than the
+    generator is to make it; an image is kept with a probability that grows with that ratio (Azadi
+    et al. 2018). The logistic fit and the largest ratio come from generated images that are used
+    for nothing else, and from held-out real ones.
+
+    Args:
+      sampler: a `Sampler` with a discriminator.
+      real_images: uint8 `[N, 28, 28]`, images that it was not trained on.
+
+    Returns:
+      (uint8 `[count, 28, 28]` in the order in which they were drawn, the acceptance rate).
+    """
+    if real_images is None:
+        raise UsageError("rejection needs held-out images, and the data set has no test part; use nice")
+    real_logits = sampler.scores(spread(real_images, min(len(real_images), CALIBRATION_IMAGES)))
+    fake_logits = np.concatenate([logits for _, logits in sampler.blocks(CALIBRATION_IMAGES, seed, CALIBRATION)])
+    scale, shift = fit_logistic(real_logits, fake_logits)
+    ratios = scale * fake_logits + shift
+    largest = ratios.max()
+    # At gamma 0 the sampling is exact, and as rare as the largest ratio is large; below, more is
+    # accepted. Above it would be sharper than the data.
+    gamma = min(0, np.percentile(_acceptance_logits(ratios, largest), GAMMA_PERCENTILE))
+    uniform = np.random.Generator(np.random.Philox(key=seed))
+    accepted, found, drawn = [], 0, 0
+    for pixels, logits in sampler.blocks(MOST_CANDIDATES * count, seed):
+        ratios = scale * logits + shift
+        largest = max(largest, ratios.max())
+        chance = _sigmoid(_acceptance_logits(ratios, largest) - gamma)
+        kept = pixels[uniform.random(len(pixels)) < chance]
+        accepted.append(kept)
+        found, drawn = found + len(kept), drawn + len(pixels)
+        if found >= count:
+            break
+    if found < count:
+        raise Tf2ganError(
+            f"rejection accepted {found} of {drawn} candidates, less than the {count} wanted: "
+            "the discriminator tells all of them from real images; use nice or plain"
+        )
+    return np.concatenate(accepted)[:count], found / drawn
+
+
+def fit_logistic(real_logits, fake_logits):
+    """Fits P(real) = sigmoid(scale * logit + shift) by Newton's method; returns (scale, shift).
+
+    Held-out scores make an overconfident discriminator's odds honest (Platt 1999).
+    """
+    x = np.concatenate([real_logits, fake_logits]).astype(np.float64)
+    y = np.concatenate([np.ones(len(real_logits)), np.zeros(len(fake_logits))])
+    # Real and fake count alike, however many there are of each.
+    weight = np.where(y == 1, 0.5 / len(real_logits), 0.5 / len(fake_logits))
+    design, beta = np.stack([x, np.ones_like(x)], 1), np.zeros(2)
+    for _ in range(50):
+        p = _sigmoid(design @ beta)
+        # The ridge keeps the fit finite where real and fake can be told apart without error.
+        gradient = design.T @ (weight * (y - p)) - 1e-6 * beta
+        hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-6 * np.eye(2)
+        change = np.linalg.solve(hessian, gradient)
+        beta += np.clip(change, -1, 1)
+        if np.abs(change).max() < 1e-9:
+            break
+    return tuple(beta)
+
+
+def _acceptance_logits(ratios, largest):
+    """F of Azadi et al., before gamma: the logit of exp(ratio - largest)."""
+    below = np.minimum(ratios - largest, -1e-6)
+    return below - np.log1p(-np.exp(below))
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-np.clip(x, -50, 50)))

@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from tf2gan.checkpoints import Checkpoints, checkpoint_steps
 from tf2gan.config import TrainConfig
-from tf2gan.data import batch_rows, load_training_data, total_steps
+from tf2gan.data import batch_rows, batches_per_epoch, load_training_data, total_steps
 from tf2gan.errors import Stopped, Tf2ganError, UsageError, brief
 from tf2gan.files import PARTIAL, locked, replacing
 from tf2gan.gan import GAN
 from tf2gan.images import tile_grid, write_png
 from tf2gan.progress import Progress
+from tf2gan.quality import Ruler, why_not
 from tf2gan.runs import create_run, resume_command
 from tf2gan.sampling import Sampler, plain
 from tf2gan.signals import StopSignals
@@ -72,18 +73,22 @@ def _hold_and_fit(config, data, run, started):
 
 
 def _fit(config, data, run, started):
-    gan = GAN(config)
+    total = total_steps(config, data)
+    gan = GAN(config, total_steps=total)
     checkpoints = Checkpoints(gan, run, keep=config.keep)
-    step, total = checkpoints.restore(), total_steps(config, data)
+    step = checkpoints.restore()
     if step > total:
         raise UsageError(f"{run} has done {step} steps, more than the {total} asked for; give at least {step}")
     if step == total:
         print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
         return
     _tidy(run, config, step)
-    sampler = Sampler(gan.generator)
+    sampler = Sampler(gan.averaged_generator)
     images = tf.constant(data.images)  # uint8, on the device once
     count = len(data.images)
+    order = config.seed if gan.recipe.shuffled else None
+    evaluate_every = _evaluation_cadence(config, data)
+    ruler = None
     with Summaries(run) as summaries, StopSignals() as stop:
 
         def write_samples():
@@ -108,9 +113,10 @@ def _fit(config, data, run, started):
         progress = Progress(step, total, batch=config.batch)
         while step < total:
             until = next_stop(
-                step, total, config.log_every, config.image_every, config.checkpoint_every
-            )
-            rows = batch_rows(step, until - step, count=count, batch=config.batch)
+                step, total, config.log_every, config.image_every, config.checkpoint_every,
+                *([evaluate_every] if evaluate_every else []),
+            )  # fmt: skip
+            rows = batch_rows(step, until - step, count=count, batch=config.batch, seed=order)
             metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
             window = f"steps {step + 1} to {until}"
             for tag in ("loss/d", "loss/g"):
@@ -121,9 +127,17 @@ def _fit(config, data, run, started):
             summaries.scalars(metrics, step)
             if step % config.image_every == 0 or step == total:
                 write_samples()
-            if step % config.checkpoint_every == 0 or step == total or stop.received:
-                if bad := gan.non_finite_variable():
-                    raise _gone_bad(run, f"{bad} is not finite", window)
+            evaluating = evaluate_every and (step % evaluate_every == 0 or step == total)
+            saving = step % config.checkpoint_every == 0 or step == total or stop.received
+            if (evaluating or saving) and (bad := gan.non_finite_variable()):
+                raise _gone_bad(run, f"{bad} is not finite", window)
+            if evaluating:
+                ruler = ruler or Ruler(data)
+                quality = ruler.measure(plain(sampler, ruler.count, seed=config.seed))
+                summaries.scalars(quality.scalars(), step)
+                progress.quality(step, quality)
+                checkpoints.keep_best(quality.frechet)
+            if saving:
                 summaries.flush()  # before the checkpoint: no curve may lag behind it
                 checkpoints.save()
             if stop.received and step < total:
@@ -131,6 +145,17 @@ def _fit(config, data, run, started):
                     f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
                     stop.received,
                 )
+
+
+def _evaluation_cadence(config, data):
+    """The steps between two measurements of quality, or 0 for none, with a line that says why."""
+    every = config.evaluate_every
+    if every is None:
+        every = batches_per_epoch(len(data.images), config.batch)
+    if every and (reason := why_not(data)):
+        print(reason)
+        return 0
+    return every
 
 
 def _tidy(run, config, step):

@@ -1,0 +1,102 @@
+"""The recipes: `modern` does what it says, and `classic` is left as it was (tests/test_golden.py)."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tf2gan.config import TrainConfig
+from tf2gan.data import batch_rows
+from tf2gan.gan import GAN
+from tf2gan.optimizers import FusedAdam, FusedSGD
+from tf2gan.recipes import RECIPES
+
+MODERN = RECIPES["modern"]
+
+
+@pytest.mark.parametrize(
+    "fused, plain, settings",
+    [(FusedAdam, keras.optimizers.Adam, {"beta_1": 0.5}), (FusedSGD, keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True})],
+)
+def test_fused_updates_are_keras_own(fused, plain, settings):
+    rate = keras.optimizers.schedules.CosineDecay(0.01, 20, alpha=0.02)
+    values = {}
+    for kind in (fused, plain):
+        rng = np.random.default_rng(0)
+        variables = [keras.Variable(rng.standard_normal(shape), dtype="float32") for shape in ((30, 7), (7,))]
+        optimizer = kind(rate, **settings)
+        optimizer.build(variables)
+        step = tf.function(optimizer.apply)
+        for _ in range(12):
+            step([tf.constant(rng.standard_normal(v.shape), tf.float32) for v in variables])
+        values[kind] = [v.numpy() for v in variables]
+    for a, b in zip(values[fused], values[plain], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(1, 60), st.integers(1, 9), st.integers(0, 200), st.integers(1, 40))
+def test_every_epoch_is_a_permutation_and_windows_do_not_matter(seed, count, batch, first, steps):
+    batch = min(batch, count)
+    whole = batch_rows(first, steps, count=count, batch=batch, seed=seed)
+    singles = [batch_rows(first + i, 1, count=count, batch=batch, seed=seed)[0] for i in range(steps)]
+    assert np.array_equal(whole, singles)
+    per_epoch = count // batch
+    epoch = batch_rows(per_epoch * 3, per_epoch, count=count, batch=batch, seed=seed).ravel()
+    assert len(set(epoch)) == len(epoch) and set(epoch) <= set(range(count))
+
+
+def test_orders_differ_between_epochs_and_seeds():
+    rows = {tuple(batch_rows(step, 1, count=100, batch=100, seed=seed)[0]) for step in (0, 1) for seed in (0, 1)}
+    assert len(rows) == 4
+
+
+def test_the_batch_is_the_recipes_unless_given():
+    assert TrainConfig().batch == 128
+    assert TrainConfig(recipe="modern").batch == MODERN.batch
+    assert TrainConfig(recipe="modern", batch=7).batch == 7
+
+
+def run_steps(count, **changes):
+    gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=10, recipe=dataclasses.replace(MODERN, **changes))
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 28, 28)), tf.uint8)
+    gan.train_steps(images, batch_rows(0, count, count=8, batch=4, seed=0))
+    return gan
+
+
+def test_the_average_follows_the_generator():
+    gan = run_steps(1)
+    start = GAN(TrainConfig(recipe="modern", batch=4)).generator.get_weights()
+    for average, old, new in zip(gan.averaged_generator.get_weights(), start, gan.generator.get_weights(), strict=True):
+        np.testing.assert_allclose(average, old + 0.9 * (new - old), rtol=1e-4, atol=1e-6)  # (1 + 0) / (10 + 0) stays
+    gan = run_steps(3, averaging=0)
+    assert gan.averaged_generator is gan.generator
+
+
+def test_the_rates_fall_over_the_run():
+    gan = run_steps(10)
+    for optimizer, rate in ((gan.d_optimizer, MODERN.d_learning_rate), (gan.g_optimizer, MODERN.g_learning_rate)):
+        assert float(optimizer.learning_rate) == pytest.approx(0.02 * rate, rel=1e-3)
+    assert float(GAN(TrainConfig(recipe="modern")).g_optimizer.learning_rate) == pytest.approx(MODERN.g_learning_rate)
+
+
+def test_the_penalty_is_the_squared_slope_at_real_images():
+    """Against Keras' own graphs, differentiated twice; it counts for the steps that leave it out."""
+    gan = GAN(TrainConfig(recipe="modern", batch=4))
+    real = tf.random.stateless_uniform((4, 28, 28, 1), (0, 1), -1, 1)
+    variables = [variable.value for variable in gan.discriminator.trainable_variables]
+    before_sigmoid = keras.Sequential(gan.discriminator.layers[:-1])
+    with tf.GradientTape() as tape:
+        with tf.GradientTape() as inner:
+            inner.watch(real)
+            logits = before_sigmoid(real)
+        penalty = tf.reduce_mean(tf.reduce_sum(inner.gradient(logits, real) ** 2, [1, 2, 3]))
+        loss = MODERN.penalty_every * MODERN.gradient_penalty / 2 * penalty
+    expected = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    added = gan._add_penalty_gradients([tf.zeros_like(v) for v in variables], real)
+    assert penalty > 0
+    for a, b in zip(added, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6 + 1e-4 * float(tf.reduce_max(tf.abs(b))))
