@@ -33,6 +33,10 @@ def parse_flags(args=None):
         "rejection: a candidate is kept with a chance that follows the calibrated discriminator",
     )
     parser.add_argument("--nice", dest="select", action="store_const", const="nice", help="the same as --select nice")
+    parser.add_argument(
+        "--interpolate", action="store_true",
+        help="walk in a closed loop of --batch images, 8 from one latent to the next: a row each in a .png, smooth in a .gif",
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same images (default: 0)")
     parser.add_argument(
         "--out", metavar="PATH",
@@ -51,6 +55,8 @@ def main(args=None):
             raise UsageError(f"--batch is {flags.batch}; choose 1 to {BATCH_MAXIMUM}")
         if not 0 <= flags.seed < 2**31:
             raise UsageError(f"--seed is {flags.seed}; choose 0 to {2**31 - 1}")
+        if flags.interpolate and flags.select != "plain":
+            raise UsageError(f"--interpolate shows every image on its way; leave out --select {flags.select}")
         if flags.discriminator_weights and not flags.weights:
             raise UsageError("--discriminator-weights goes with --weights, the generator's")
         if flags.weights:
@@ -89,10 +95,15 @@ def main(args=None):
                 discriminator = models.build_discriminator()
                 checkpoints.load_weights(discriminator, flags.discriminator_weights)
         sampler = sampling.Sampler(generator, discriminator)
-        pixels, rate = sampling.select(flags.select, sampler, flags.batch, seed=flags.seed, held_out=held_out)
-        if rate is not None:
-            print(f"{rate:.1%} of the candidates accepted")
-        images.write_images(out, pixels)
+        layout = {}
+        if flags.interpolate:
+            pixels = sampler.at(sampling.interpolation(flags.batch, seed=flags.seed))
+            layout = {"columns": sampling.INTERPOLATION_STEPS, "seconds_per_frame": 0.08}
+        else:
+            pixels, rate = sampling.select(flags.select, sampler, flags.batch, seed=flags.seed, held_out=held_out)
+            if rate is not None:
+                print(f"{rate:.1%} of the candidates accepted")
+        images.write_images(out, pixels, **layout)
         print(out)
 
     run_command(command, debug=flags.debug)

@@ -34,6 +34,10 @@ def parse_flags(args=None):
         help="go on with a run (a path, a name or a number in --logdir; without RUN, the newest)",
     )
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, make nothing")
+    parser.add_argument(
+        "--profile", action="store_true",
+        help='profile one window for TensorBoard\'s Profile tab (to see it: pip install -e ".[profile]")',
+    )
     parser.add_argument("--debug", action="store_true", help="show a traceback when something is wrong")
     flags = vars(parser.parse_args(args))
     names = {field.name for field in dataclasses.fields(TrainConfig)}
@@ -63,9 +67,9 @@ def main(args=None):
 
         if run:
             print(f"resuming {run}", flush=True)
-            training.resume(run, data=data, started=started, **settings)
+            training.resume(run, data=data, started=started, profile=flags["profile"], **settings)
         else:
-            run = training.train(config, flags["logdir"], data=data, started=started)
+            run = training.train(config, flags["logdir"], data=data, started=started, profile=flags["profile"])
         print(f"done: {run}\nnow: {generate_command(run)}")
 
     run_command(command, debug=flags["debug"])

@@ -51,7 +51,8 @@ def digits(tmp_path_factory):
 def small(digits):
     """Settings of a run that takes seconds; override what a test is about."""
     return dict(
-        data=str(digits), batch=8, steps=6, log_every=2, image_every=3, checkpoint_every=4, seed=3
+        data=str(digits), batch=8, steps=6, log_every=2, image_every=3, checkpoint_every=4,
+        evaluate_every=0, seed=3,
     )
 
 

@@ -22,7 +22,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
 from conftest import ROOT, saved_state
-from tf2gan import checkpoints, training
+from tf2gan import checkpoints, evaluation, training
 from tf2gan.checkpoints import checkpoint_steps, restore_networks
 from tf2gan.config import TrainConfig
 from tf2gan.errors import Tf2ganError, UsageError
@@ -35,14 +35,15 @@ from tf2gan.sampling import Sampler, plain
 def curves(run):
     """Every (tag, step, value) of the run's event files, as they lie there.
 
-    The speed is without its value, and so are texts: Keras numbers the layers of a process.
+    The speed is without its value, and so are the command and the networks' summaries: Keras numbers
+    the layers of a process.
     """
     found = []
     for path in sorted(run.glob("events*")):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
                 array = make_ndarray(value.tensor)
-                varies = value.tag.startswith("speed/") or value.tag in ("generator", "discriminator")
+                varies = value.tag.startswith("speed/") or value.tag in ("generator", "discriminator", "command")
                 found.append((value.tag, event.step, None if varies else array.tolist()))
     return found
 
@@ -111,7 +112,7 @@ def kill_until_done(logdir, settings, kills, rng):
 
 @pytest.mark.parametrize("kills, steps", [(4, 120), pytest.param(60, 1200, marks=pytest.mark.slow)])
 def test_a_killed_run_equals_one_that_never_stopped(small, tmp_path, kills, steps):
-    settings = {**small, "steps": steps, "log_every": 4, "image_every": 12, "checkpoint_every": 6}
+    settings = {**small, "steps": steps, "log_every": 4, "image_every": 12, "checkpoint_every": 6, "evaluate_every": steps // 2}
     whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
     run = kill_until_done(tmp_path / "killed", settings, kills, random.Random(0))
     assert_same_run(run, whole, steps)
@@ -187,8 +188,16 @@ class Judge:
 
     def measure(self, pixels):
         judged.append(pixels)
-        distance = {1: 5.0, 2: 1.0, 3: 3.0}[len(judged)]
+        return self.floor({1: 5.0, 2: 1.0, 3: 3.0}[len(judged)])
+
+    def floor(self, distance=0.5):
         return Quality(4, distance, 0.5, 0.5, 5.0, 0.5, np.full(10, 0.1))
+
+    def beside_nearest(self, pixels):
+        return pixels
+
+    def classifier(self, pixels):
+        return np.zeros((len(pixels), 2)), np.zeros((len(pixels), 10))
 
 
 judged = []
@@ -198,8 +207,8 @@ judged = []
 def test_the_best_is_kept_and_found(small, tmp_path, monkeypatch, recipe):
     """By the lowest distance, not the last; also when the run stopped in between."""
     judged.clear()
-    monkeypatch.setattr(training, "Ruler", Judge)
-    monkeypatch.setattr(training, "why_not", lambda data: None)
+    monkeypatch.setattr(evaluation, "Ruler", Judge)
+    monkeypatch.setattr(evaluation, "why_not", lambda data: None)
     settings = {**small, "recipe": recipe, "evaluate_every": 2, "checkpoint_every": 2, "keep": 9}
     run = tf2gan.train(TrainConfig(**{**settings, "steps": 4}), tmp_path)
     training.resume(run, steps=6)

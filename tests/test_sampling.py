@@ -7,7 +7,9 @@ from tf2gan import sampling
 from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.images import to_pixels
 from tf2gan.models import build_discriminator, build_generator
-from tf2gan.sampling import Sampler, draw_latents, fit_logistic, nice, plain, rejection, sample_latents, select
+from tf2gan.sampling import (
+    Sampler, draw_latents, fit_logistic, interpolation, nice, plain, rejection, sample_latents, select,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +135,14 @@ def test_calibration_shares_no_image_with_the_samples(sampler):
     samples = next(sampler.blocks(128, 5))[0]
     calibration = next(sampler.blocks(128, 5, sampling.CALIBRATION))[0]
     assert not any(np.array_equal(a, b) for a in samples for b in calibration)
+
+
+@pytest.mark.parametrize("count", [64, 1, 33])
+def test_a_walk_is_closed_smooth_and_everywhere_likely(count):
+    walk = interpolation(count, seed=3).numpy()
+    assert walk.shape == (count, 100) and np.abs(walk).max() <= 1
+    if count == 64:
+        steps = np.linalg.norm(walk - np.roll(walk, -1, 0), axis=1)  # the last one leads back to the first
+        assert steps.max() < 2 * steps.min()
+        assert np.abs(walk.std(1) - 1 / np.sqrt(3)).max() < 0.12  # uniform between corners too
+    assert np.array_equal(walk, interpolation(count, seed=3).numpy())

@@ -151,6 +151,12 @@ def best_checkpoint(run):
     return tf.train.latest_checkpoint(str(Path(run) / "checkpoints" / "best"))
 
 
+def best_figures(run):
+    """The step and the Frechet distance of the best checkpoint as a dict, or None."""
+    path = best_checkpoint(run)
+    return path and {"step": int(path.rpartition("-")[2]), "frechet": _best_frechet(path)}
+
+
 def _best_frechet(path):
     """The Frechet distance in a best checkpoint; infinity where there is none, or a damaged one."""
     try:

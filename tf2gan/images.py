@@ -68,6 +68,12 @@ def write_png(path, pixels):
         Image.fromarray(pixels).save(partial, format="PNG")
 
 
+def read_png(path):
+    """Reads a grey picture: uint8 `[H, W]`."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L"))
+
+
 def write_gif(path, frames, seconds_per_frame=0.25):
     """Writes uint8 `[N, H, W]` frames as an endless animation; whole or not at all."""
     first, *rest = [Image.fromarray(frame) for frame in frames]
@@ -94,7 +100,7 @@ def check_out(path):
         raise UsageError(f"--out {path}: {error.strerror}") from error
 
 
-def write_images(path, images):
+def write_images(path, images, *, columns=None, seconds_per_frame=0.25):
     """Writes uint8 images `[N, H, W]` in the format that the suffix of `path` names.
 
     `.png` is one grid, `.gif` one image a frame, `.npz` an array `images` and `.npy` the array
@@ -105,9 +111,9 @@ def write_images(path, images):
     folder = path if path.suffix not in (".png", ".gif", ".npz", ".npy") else path.parent
     folder.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".png":
-        write_png(path, tile_grid(images))
+        write_png(path, tile_grid(images, columns))
     elif path.suffix == ".gif":
-        write_gif(path, images)
+        write_gif(path, images, seconds_per_frame)
     elif path.suffix == ".npz":
         with replacing(path) as partial:
             np.savez_compressed(partial, images=images)

@@ -60,3 +60,12 @@ class FusedAdam(keras.optimizers.Adam):
             epsilon=self.epsilon,
             grad=gradient,
         )
+
+
+def gradient_means(optimizer):
+    """Running means of the gradients, as an optimizer keeps them: an array for each variable."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    if isinstance(optimizer, FusedAdam):
+        return [mean.numpy() for mean in optimizer._momentums]
+    scale = -(1 - optimizer.momentum) / float(optimizer.learning_rate)  # SGD sums -rate * gradient
+    return [scale * momentum.numpy() for momentum in optimizer.momentums]

@@ -18,6 +18,7 @@ class Progress:
     def __init__(self, first, total, *, batch):
         self._first, self._total, self._batch = first, total, batch
         self._step, self._time = first, time.perf_counter()
+        self._seconds, self.windows = 0.0, 0
         self._bar = None
         if sys.stdout.isatty():
             shown = ["loss/d", "loss/g", "images/s"]
@@ -25,9 +26,9 @@ class Progress:
 
     def window(self, step, metrics):
         """Shows the window that ended at `step` and returns its images per second."""
-        now = time.perf_counter()
-        speed = (step - self._step) * self._batch / (now - self._time)
-        self._step, self._time = step, now
+        seconds = time.perf_counter() - self._time
+        speed = (step - self._step) * self._batch / seconds
+        self._step, self._seconds, self.windows = step, self._seconds + seconds, self.windows + 1
         shown = [("loss/d", metrics["loss/d"]), ("loss/g", metrics["loss/g"]), ("images/s", speed)]
         if self._bar is not None:
             self._bar.update(step - self._first, shown)
@@ -37,8 +38,16 @@ class Progress:
         return speed
 
     def quality(self, step, quality):
-        """Shows a measurement of quality; the time since the last window's end is none of the speed's."""
+        """Shows a measurement of quality."""
         if self._bar is not None:
             print()
         print(f"step {step}/{self._total}  {quality.line()}", flush=True)
+
+    def resume(self):
+        """Starts the clock of the next window: what was written since the last is none of its speed."""
         self._time = time.perf_counter()
+
+    @property
+    def mean_speed(self):
+        """Images per second of all windows so far."""
+        return (self._step - self._first) * self._batch / self._seconds

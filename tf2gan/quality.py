@@ -6,6 +6,7 @@ cannot be compared; the real-versus-real floor stands beside them for that reaso
 """
 
 import dataclasses
+import functools
 import os
 from pathlib import Path
 
@@ -62,6 +63,10 @@ class Quality:
         names = ("frechet", "precision", "recall", "class_entropy")
         return {f"quality/{name}": getattr(self, name) for name in names}
 
+    def figures(self):
+        """All of it as plain numbers, for JSON."""
+        return {**dataclasses.asdict(self), "histogram": self.histogram.tolist(), "class_entropy": self.class_entropy}
+
     def line(self):
         """The figures for a log, on one line."""
         return (
@@ -107,17 +112,25 @@ class Ruler:
         return self.measure(spread(self._data.images, self.count))
 
     def memorising(self, pixels):
-        """Whether images are copies: their nearest training images, by features.
+        """Whether images are copies: how near their nearest training images are, by features.
 
         Returns:
-          (the index of the nearest training image of each, `[N]`; the share of images closer to
-          their nearest one than the median test image is; than the closest 1 % of test images are).
-          Fresh images of the same distribution come to 0.5 and 0.01, copies to 1 and 1.
+          (the share of images closer to their nearest one than the median test image is; than the
+          closest 1 % of test images are). Fresh images of the same distribution come to 0.5 and
+          0.01, copies to 1 and 1.
         """
-        training, _ = self.classifier(self._data.images)
-        distances, nearest = nearest_neighbours(self.classifier(pixels)[0], training)
-        usual, _ = nearest_neighbours(self.reference_features, training)
-        return nearest, *(float(np.mean(distances < np.quantile(usual, q))) for q in (0.5, 0.01))
+        distances, _ = nearest_neighbours(self.classifier(pixels)[0], self._training_features)
+        usual, _ = nearest_neighbours(self.reference_features, self._training_features)
+        return tuple(float(np.mean(distances < np.quantile(usual, q))) for q in (0.5, 0.01))
+
+    def beside_nearest(self, pixels):
+        """Each image followed by its nearest training image: uint8 `[2 N, 28, 28]`."""
+        _, nearest = nearest_neighbours(self.classifier(pixels)[0], self._training_features)
+        return np.stack([pixels, self._data.images[nearest]], 1).reshape(-1, SIZE, SIZE)
+
+    @functools.cached_property
+    def _training_features(self):
+        return self.classifier(self._data.images)[0]
 
 
 def why_not(data):
@@ -241,12 +254,11 @@ def main(args=None):
             images, rate = select(flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images)
             print(f"{run}, step {step}, {flags.select}" + (f", {rate:.1%} accepted" if rate else ""))
         print("\n".join(table({"real, training": ruler.floor(), "generated": ruler.measure(images)})))
-        nearest, usual, close = ruler.memorising(images)
+        usual, close = ruler.memorising(images)
         print(f"closer to a training image than the median test image is: {usual:.1%} (fresh images: 50%)")
         print(f"closer to a training image than 99 of 100 test images are: {close:.1%} (fresh images: 1%)")
         if flags.nearest:
-            pairs = np.stack([images[:64], data.images[nearest[:64]]], 1).reshape(-1, SIZE, SIZE)
-            write_png(Path(flags.nearest), tile_grid(pairs, 16))
+            write_png(Path(flags.nearest), tile_grid(ruler.beside_nearest(images[:64]), 16))
             print(flags.nearest)
 
     run_command(command, debug=flags.debug)

@@ -15,6 +15,7 @@ NICE_CANDIDATES = 20  # drawn for each image that `nice` keeps (the seed's figur
 SELECTIONS = ("plain", "nice", "rejection")
 CALIBRATION_IMAGES = 10_000  # generated ones, and at most so many held-out real ones
 MOST_CANDIDATES = 1_000  # drawn for each image that `rejection` keeps, before it gives up
+INTERPOLATION_STEPS = 8  # images from one latent of a walk to the next
 GAMMA_PERCENTILE = 95  # `rejection` accepts about half of the candidates above it, fewer below
 
 
@@ -53,7 +54,15 @@ class Sampler:
             return images, scores
 
         self._block = block
+        self._generator = generator
         self._discriminator = discriminator
+
+    def at(self, latents):
+        """Returns the images of given latents `[N, 100]`: uint8 `[N, 28, 28]`."""
+        blocks = [
+            evaluate(self._generator, latents[i : i + BLOCK], training=False) for i in range(0, len(latents), BLOCK)
+        ]
+        return to_pixels(np.concatenate(blocks)[..., 0])
 
     def scores(self, pixels):
         """Returns the discriminator's logits `[N]` of uint8 images `[N, 28, 28]`."""
@@ -106,6 +115,21 @@ def nice(sampler, count, *, seed):
         keep = np.argsort(-scores, kind="stable")[:count]
         best_images, best_logits = images[keep], scores[keep]
     return best_images
+
+
+def interpolation(count, *, seed, steps=INTERPOLATION_STEPS):
+    """Latents `[count, 100]` along a closed walk: `steps` from one random latent to the next.
+
+    The walk turns between Gaussian points and maps them to U(-1, 1), so that every latent on it is
+    as likely as any other; on a straight line the middle would lie where hardly a latent is drawn.
+    """
+    segments = max(1, count // steps)
+    corners = np.random.Generator(np.random.Philox(key=seed)).standard_normal((segments, LATENT_SIZE))
+    place = np.arange(count) * segments / count
+    first = place.astype(int)
+    angle = ((place - first) * np.pi / 2)[:, None]
+    points = np.cos(angle) * corners[first] + np.sin(angle) * corners[(first + 1) % segments]
+    return tf.math.erf(tf.constant(points / np.sqrt(2), tf.float32))
 
 
 def rejection(sampler, count, *, seed, real_images):

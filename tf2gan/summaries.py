@@ -2,10 +2,59 @@
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
+from tensorboard.plugins import projector
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.custom_scalar import summary as custom_scalar
+from tensorboard.plugins.hparams import api as hp
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import summary as hparams_summary
 
 from tf2gan.files import replacing
-from tf2gan.images import tile_grid
+from tf2gan.images import SIZE, tile_grid, write_png
+
+DESCRIPTIONS = {
+    "loss/d": "D's binary cross-entropy over real and generated images; 0.69 is a guess",
+    "loss/g": "G's: the cross-entropy of D saying *real* of generated images",
+    "score/real": "the probability of *real* that D gives to real images, on average",
+    "score/fake": "the probability of *real* that D gives to generated images, on average",
+    "accuracy/real": "the share of real images that D recognises",
+    "accuracy/fake": "the share of generated images that D recognises",
+    "gradient_norm/d": "the Euclidean norm of all of D's gradients together",
+    "gradient_norm/g": "the Euclidean norm of all of G's gradients together",
+    "speed/images_per_second": "real images trained on in a second",
+    "quality/frechet": "Frechet distance of classifier features, generated against held-out images; lower is better",
+    "quality/frechet_floor": "the same distance of real training images: a perfect generator's",
+    "quality/precision": "the share of generated images that lie among real ones",
+    "quality/precision_floor": "the same share of real training images",
+    "quality/recall": "the share of real images that lie among generated ones",
+    "quality/recall_floor": "the same share, real training images in place of generated ones",
+    "quality/class_entropy": "entropy of the classes of generated images, in bits",
+    "samples/fixed": "the same 64 latents for the whole run",
+    "samples/real": "the first images of the data",
+    "samples/nice": "of 1280 samples the 64 that D finds most real, best first",
+    "samples/worst": "of the same 1280 the 64 that D finds least real, worst last",
+    "samples/interpolation": "each row walks from one latent to the next; the last row leads back to the first",
+    "samples/nearest": "samples in odd columns, their nearest training image (by features) to their right",
+    "histogram/score_real": "the probability of *real* that D gives to real images it was not trained on, where there are any",
+    "histogram/score_fake": "the probability of *real* that D gives to generated images",
+}
+CHARTS = {  # category: chart: tags
+    "Training": {
+        "losses": ["loss/d", "loss/g"],
+        "D's score of real and generated images": ["score/real", "score/fake"],
+        "D's accuracy": ["accuracy/real", "accuracy/fake"],
+        "gradient norms": ["gradient_norm/d", "gradient_norm/g"],
+    },
+    "Quality": {
+        "Frechet distance and its floor": ["quality/frechet", "quality/frechet_floor"],
+        "precision, recall and real images'": [
+            "quality/precision", "quality/precision_floor", "quality/recall", "quality/recall_floor",
+        ],
+    },
+}  # fmt: skip
+OUTCOMES = ("quality/frechet", "quality/precision", "quality/recall", "speed/images_per_second")
 
 
 class Summaries:
@@ -24,12 +73,44 @@ class Summaries:
         """Writes a dict of tag -> number."""
         with self._writer.as_default(step):
             for tag, value in values.items():
-                tf.summary.scalar(tag, value)
+                tf.summary.scalar(tag, value, description=DESCRIPTIONS.get(tag))
 
-    def grid(self, tag, images, step):
+    def grid(self, tag, images, step, columns=None):
         """Writes uint8 images `[N, H, W]` as one tiled picture: TensorBoard shows three at most."""
         with self._writer.as_default(step):
-            tf.summary.image(tag, tile_grid(images)[None, :, :, None])
+            tf.summary.image(tag, tile_grid(images, columns)[None, :, :, None], description=DESCRIPTIONS.get(tag))
+
+    def histograms(self, values, step):
+        """Writes a dict of tag -> array of numbers, at most 100,000 of each, evenly spread.
+
+        Sorting a number into a bucket takes TensorBoard 240 bytes.
+        """
+        with self._writer.as_default(step):
+            for tag, value in values.items():
+                numbers = np.ravel(value)[:: 1 + np.size(value) // 100_000]
+                tf.summary.histogram(tag, numbers, description=DESCRIPTIONS.get(tag))
+
+    def begin(self, name, settings, graph):
+        """Writes what the run is: charts of several curves, a row in the HParams tab, the traced graph."""
+        categories = [
+            layout_pb2.Category(title=category, chart=[
+                layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$" for tag in tags]))
+                for title, tags in charts.items()
+            ])
+            for category, charts in CHARTS.items()
+        ]  # fmt: skip
+        layout = custom_scalar.pb(layout_pb2.Layout(category=categories))
+        with self._writer.as_default(0):
+            tf.summary.experimental.write_raw_pb(layout.SerializeToString())
+            hp.hparams_config([hp.HParam(name) for name in settings], [hp.Metric(tag) for tag in OUTCOMES])
+            hp.hparams(settings, trial_id=name)
+            tf.summary.graph(graph)
+
+    def end(self, step):
+        """Marks the run's row in the HParams tab as finished."""
+        finished = hparams_summary.session_end_pb(api_pb2.STATUS_SUCCESS)
+        with self._writer.as_default(step):
+            tf.summary.experimental.write_raw_pb(finished.SerializeToString())
 
     def text(self, tag, text, step):
         """Writes text as it stands, in a fixed-width font."""
@@ -40,6 +121,34 @@ class Summaries:
     def flush(self):
         """Brings the event file up to now: done before a checkpoint, so that no curve lags behind it."""
         self._writer.flush()
+
+
+def write_projector(run, features, labels, images):
+    """Writes what TensorBoard's Projector tab shows: points with a label and a small picture each.
+
+    Args:
+      run: the run folder; the files lie in its `projector`.
+      features: `[N, F]`.
+      labels: a pair (kind, class) of strings for each point.
+      images: uint8 `[N, 28, 28]`.
+    """
+    folder = Path(run) / "projector"
+    folder.mkdir(exist_ok=True)
+    rows = {
+        "features.tsv": ["\t".join(f"{value:.4g}" for value in point) for point in features],
+        "metadata.tsv": ["kind\tclass", *("\t".join(label) for label in labels)],
+    }
+    for name, lines in rows.items():
+        with replacing(folder / name) as partial:
+            partial.write_text("\n".join(lines) + "\n")
+    write_png(folder / "sprites.png", tile_grid(images, int(np.ceil(np.sqrt(len(images))))))
+    config = projector.ProjectorConfig()
+    embedding = config.embeddings.add(
+        tensor_name="classifier features", tensor_path="projector/features.tsv", metadata_path="projector/metadata.tsv"
+    )
+    embedding.sprite.image_path = "projector/sprites.png"
+    embedding.sprite.single_image_dim.extend([SIZE, SIZE])
+    projector.visualize_embeddings(str(run), config)
 
 
 def drop_after(run, step):

@@ -1,30 +1,39 @@
 """The training loop: the only place where networks, data, checkpoints and summaries meet."""
 
+import json
 import math
+import platform
+import shlex
 import shutil
+import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
+import keras
+import numpy as np
 import tensorflow as tf
 
-from tf2gan.checkpoints import Checkpoints, checkpoint_steps
+import tf2gan
+from tf2gan.checkpoints import Checkpoints, best_figures, checkpoint_steps
 from tf2gan.config import TrainConfig
 from tf2gan.data import batch_rows, batches_per_epoch, load_training_data, total_steps
 from tf2gan.errors import Stopped, Tf2ganError, UsageError, brief
+from tf2gan.evaluation import Evaluation
 from tf2gan.files import PARTIAL, locked, replacing
 from tf2gan.gan import GAN
-from tf2gan.images import tile_grid, write_png
+from tf2gan.images import read_png, tile_grid, write_gif, write_png
 from tf2gan.progress import Progress
-from tf2gan.quality import Ruler, why_not
 from tf2gan.runs import create_run, resume_command
 from tf2gan.sampling import Sampler, plain
 from tf2gan.signals import StopSignals
 from tf2gan.summaries import Summaries, drop_after, summary_text
 
 FIXED_SAMPLES = 64
+TIMELAPSE_FRAMES = 60  # at most: a megabyte or so
 
 
-def train(config, logdir, *, data=None, started=None):
+def train(config, logdir, *, data=None, started=None, profile=False):
     """Trains a GAN as `config` says and returns the run folder it made inside `logdir`.
 
     Everything is checked before the folder is made; an existing folder is never used.
@@ -35,33 +44,34 @@ def train(config, logdir, *, data=None, started=None):
       data: a `tf2gan.data.Data`, if it is loaded already; otherwise `config.data` is.
       started: `time.perf_counter()` when the start-up began, for the figure that is printed; by
         default now.
+      profile: whether to profile one window, for TensorBoard's Profile tab.
     """
     started = started or time.perf_counter()
     data = data or load_training_data(config)
     run = create_run(logdir, config.name or f"{data.name}-{config.recipe}", config.to_json())
-    return _hold_and_fit(config, data, run, started)
+    return _hold_and_fit(config, data, run, started, profile)
 
 
-def resume(run, *, data=None, started=None, **changes):
+def resume(run, *, data=None, started=None, profile=False, **changes):
     """Goes on with the run in the folder `run` from its newest whole checkpoint; returns the folder.
 
     Without a checkpoint the run starts over in its folder; finished, it is left as it is.
 
     Args:
       run: the run folder.
-      data, started: as in `train`.
+      data, started, profile: as in `train`.
       **changes: new values for `epochs`, `steps` or `mixed_precision`; they stay with the run.
     """
     started = started or time.perf_counter()
     config = TrainConfig.read(run).going_on(**changes)
-    return _hold_and_fit(config, data or load_training_data(config), Path(run), started)
+    return _hold_and_fit(config, data or load_training_data(config), Path(run), started, profile)
 
 
-def _hold_and_fit(config, data, run, started):
+def _hold_and_fit(config, data, run, started, profile):
     """Trains while holding the run's lock; what the disk or the device refuses becomes one line."""
     try:
         with locked(run / ".lock", wait=False):
-            _fit(config, data, run, started)
+            _fit(config, data, run, started, profile)
     except BlockingIOError as error:
         raise Tf2ganError(f"{run} is being trained by another process; wait, or start a new run") from error
     except (OSError, tf.errors.OpError) as error:
@@ -72,7 +82,7 @@ def _hold_and_fit(config, data, run, started):
     return run
 
 
-def _fit(config, data, run, started):
+def _fit(config, data, run, started, profile):
     total = total_steps(config, data)
     gan = GAN(config, total_steps=total)
     checkpoints = Checkpoints(gan, run, keep=config.keep)
@@ -83,41 +93,31 @@ def _fit(config, data, run, started):
         print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
         return
     _tidy(run, config, step)
-    sampler = Sampler(gan.averaged_generator)
-    images = tf.constant(data.images)  # uint8, on the device once
-    count = len(data.images)
+    images, count = tf.constant(data.images), len(data.images)  # uint8, on the device once
     order = config.seed if gan.recipe.shuffled else None
-    evaluate_every = _evaluation_cadence(config, data)
-    ruler = None
+    evaluate_every = config.evaluate_every
+    if evaluate_every is None:
+        evaluate_every = batches_per_epoch(count, config.batch)
+    cadences = [config.log_every, config.image_every, config.checkpoint_every, evaluate_every]
+    quality = None
     with Summaries(run) as summaries, StopSignals() as stop:
-
-        def write_samples():
-            samples = plain(sampler, FIXED_SAMPLES, seed=config.seed)
-            summaries.grid("samples/fixed", samples, step)
-            write_png(run / "samples" / f"step-{step:06d}.png", tile_grid(samples))
-
-        (run / "samples").mkdir(exist_ok=True)
-        if step == 0:
-            reals = data.images[:FIXED_SAMPLES]
-            summaries.grid("samples/real", reals, step)
-            write_png(run / "samples" / "real.png", tile_grid(reals))
-            summaries.text("config", config.to_json(), step)
-            for network in (gan.generator, gan.discriminator):
-                summaries.text(network.name, summary_text(network), step)
-            write_samples()
+        pictures = _Pictures(gan, run, summaries)
         train_steps = gan.train_steps.get_concrete_function()  # the one trace
+        if step == 0:
+            _begin(gan, data, run, summaries, train_steps.graph)
+            pictures.write(step)
+        evaluation = Evaluation(gan, data, summaries) if evaluate_every else None
         print(
             f"start-up {time.perf_counter() - started:.1f} s; "
             f"computing in {gan.dtype.name}: {gan.dtype_reason}", flush=True,
         )  # fmt: skip
         progress = Progress(step, total, batch=config.batch)
         while step < total:
-            until = next_stop(
-                step, total, config.log_every, config.image_every, config.checkpoint_every,
-                *([evaluate_every] if evaluate_every else []),
-            )  # fmt: skip
+            until = next_stop(step, total, *filter(None, cadences))
             rows = batch_rows(step, until - step, count=count, batch=config.batch, seed=order)
-            metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
+            # The second window: the first warms up.
+            with tf.profiler.experimental.Profile(str(run)) if profile and progress.windows == 1 else nullcontext():
+                metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
             window = f"steps {step + 1} to {until}"
             for tag in ("loss/d", "loss/g"):
                 if not math.isfinite(metrics[tag]):
@@ -126,17 +126,16 @@ def _fit(config, data, run, started):
             metrics["speed/images_per_second"] = progress.window(step, metrics)
             summaries.scalars(metrics, step)
             if step % config.image_every == 0 or step == total:
-                write_samples()
-            evaluating = evaluate_every and (step % evaluate_every == 0 or step == total)
+                pictures.write(step)
+            evaluating = evaluation and (step % evaluate_every == 0 or step == total)
             saving = step % config.checkpoint_every == 0 or step == total or stop.received
             if (evaluating or saving) and (bad := gan.non_finite_variable()):
                 raise _gone_bad(run, f"{bad} is not finite", window)
-            if evaluating:
-                ruler = ruler or Ruler(data)
-                quality = ruler.measure(plain(sampler, ruler.count, seed=config.seed))
-                summaries.scalars(quality.scalars(), step)
+            if evaluating and (quality := evaluation.at(step)):
                 progress.quality(step, quality)
                 checkpoints.keep_best(quality.frechet)
+            if step == total:
+                _end(gan, run, summaries, evaluation, quality, progress.mean_speed)
             if saving:
                 summaries.flush()  # before the checkpoint: no curve may lag behind it
                 checkpoints.save()
@@ -145,17 +144,61 @@ def _fit(config, data, run, started):
                     f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
                     stop.received,
                 )
+            progress.resume()
 
 
-def _evaluation_cadence(config, data):
-    """The steps between two measurements of quality, or 0 for none, with a line that says why."""
-    every = config.evaluate_every
-    if every is None:
-        every = batches_per_epoch(len(data.images), config.batch)
-    if every and (reason := why_not(data)):
-        print(reason)
-        return 0
-    return every
+class _Pictures:
+    """The grids of the same 64 latents over the whole run, in TensorBoard and in the run's folder."""
+
+    def __init__(self, gan, run, summaries):
+        self._sampler, self._seed = Sampler(gan.averaged_generator), gan.config.seed
+        self._run, self._summaries = run, summaries
+        (run / "samples").mkdir(exist_ok=True)
+
+    def write(self, step):
+        samples = plain(self._sampler, FIXED_SAMPLES, seed=self._seed)
+        self._summaries.grid("samples/fixed", samples, step)
+        write_png(self._run / "samples" / f"step-{step:06d}.png", tile_grid(samples))
+
+
+def _begin(gan, data, run, summaries, graph):
+    """Writes what is known before the first step."""
+    config = gan.config
+    reals = data.images[:FIXED_SAMPLES]
+    summaries.grid("samples/real", reals, 0)
+    write_png(run / "samples" / "real.png", tile_grid(reals))
+    versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
+    texts = {
+        "config": config.to_json(),
+        "command": shlex.join(sys.argv),
+        "versions": json.dumps({"tf2gan": tf2gan.__version__, "python": platform.python_version(), **versions}, indent=2),
+        **{network.name: summary_text(network) for network in (gan.generator, gan.discriminator)},
+    }
+    for tag, text in texts.items():
+        summaries.text(tag, text, 0)
+    settings = {
+        "data": config.data, "recipe": config.recipe, "precision": gan.dtype.name, "batch": config.batch,
+        "seed": config.seed,
+    }  # fmt: skip
+    summaries.begin(run.name, settings, graph)
+
+
+def _end(gan, run, summaries, evaluation, quality, speed):
+    """Writes what is known after the last step: the time lapse, the projector, figures for scripts."""
+    step = int(gan.step)
+    frames = sorted((run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1]))
+    frames = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int))]
+    write_gif(run / "samples" / "timelapse.gif", map(read_png, frames), seconds_per_frame=0.1)
+    if evaluation:
+        evaluation.show_projector(run)
+    figures = {
+        "step": step, "recipe": gan.config.recipe, "data": gan.config.data, "precision": gan.dtype.name,
+        "images_per_second": round(speed, 1), "quality": quality and quality.figures(),
+        "best": best_figures(run),
+    }  # fmt: skip
+    with replacing(run / "summary.json") as partial:
+        partial.write_text(json.dumps(figures, indent=2) + "\n")
+    summaries.end(step)
 
 
 def _tidy(run, config, step):

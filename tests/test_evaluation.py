@@ -1,0 +1,116 @@
+"""What TensorBoard and scripts get beside the losses: quality, chosen samples, histograms, the row of a run."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.util.tensor_util import make_ndarray
+
+import tf2gan.training
+from tf2gan.config import TrainConfig
+from tf2gan.data import load_data
+from tf2gan.summaries import CHARTS, DESCRIPTIONS
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A run of two steps on MNIST, measured once."""
+    settings = dict(recipe="modern", batch=8, steps=2, log_every=1, evaluate_every=9, seed=3)
+    return tf2gan.train(TrainConfig(**settings), tmp_path_factory.mktemp("measured"))
+
+
+@pytest.fixture(scope="module")
+def events(measured):
+    return EventAccumulator(str(measured), size_guidance={"tensors": 0}).Reload()
+
+
+def test_every_tag_has_its_description_and_every_description_its_tag(events):
+    tags = set(events.Tags()["tensors"])
+    assert set(DESCRIPTIONS) - tags == set()
+    for tag in DESCRIPTIONS:
+        assert events.SummaryMetadata(tag).summary_description == DESCRIPTIONS[tag]
+    others = {tag for tag in tags - set(DESCRIPTIONS) if not tag.startswith(("weights_", "gradients_"))}
+    assert others == {
+        "config", "command", "versions", "generator", "discriminator", "custom_scalars__config__",
+        "_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info",
+    }  # fmt: skip
+
+
+def test_the_charts_name_tags_that_exist(events):
+    (event,) = events.Tensors("custom_scalars__config__")
+    layout = layout_pb2.Layout.FromString(make_ndarray(event.tensor_proto).item())
+    charts = {chart.title: [tag.strip("^$") for tag in chart.multiline.tag] for c in layout.category for chart in c.chart}
+    assert charts == {title: tags for category in CHARTS.values() for title, tags in category.items()}
+    assert {tag for tags in charts.values() for tag in tags} <= set(events.Tags()["tensors"])
+
+
+def test_the_traced_graph_is_there(events):
+    assert events.Tags()["graph"]
+    assert b"Conv2D" in events.Graph().SerializeToString()
+
+
+def picture(events, tag):
+    width, height, *_ = make_ndarray(events.Tensors(tag)[-1].tensor_proto)[:2]
+    return int(width), int(height)
+
+
+def test_pictures_have_their_size(events):
+    for tag in ("fixed", "real", "nice", "worst", "interpolation", "nearest"):
+        assert picture(events, f"samples/{tag}") == (8 * 28, 8 * 28), tag
+
+
+def test_histograms_count_what_they_show(events):
+    for tag in ("histogram/score_real", "histogram/score_fake"):
+        buckets = make_ndarray(events.Tensors(tag)[0].tensor_proto)
+        assert buckets[:, 2].sum() == 1280 and buckets[0, 0] >= 0 and buckets[-1, 1] <= 1
+    for network, variables in (("generator", 10), ("discriminator", 8)):
+        for kind in ("weights", "gradients"):
+            assert sum(tag.startswith(f"{kind}_{network}/") for tag in events.Tags()["tensors"]) == variables
+
+
+def test_the_projector_has_a_picture_and_a_label_for_every_point(measured):
+    folder = measured / "projector"
+    features = np.loadtxt(folder / "features.tsv")
+    labels = [line.split("\t") for line in (folder / "metadata.tsv").read_text().splitlines()]
+    assert features.shape == (1000, 64) and len(labels) == 1001 and labels[0] == ["kind", "class"]
+    assert [kind for kind, _ in labels].count("generated") == 500
+    assert Image.open(folder / "sprites.png").size == (32 * 28, 32 * 28)
+    assert "projector/features.tsv" in (measured / "projector_config.pbtxt").read_text()
+
+
+def test_figures_for_scripts(measured, events):
+    figures = json.loads((measured / "summary.json").read_text())
+    assert figures["step"] == 2 and figures["recipe"] == "modern" and figures["images_per_second"] > 0
+    assert figures["best"] == {"step": 2, "frechet": figures["quality"]["frechet"]}
+    (event,) = events.Tensors("quality/frechet")
+    assert float(make_ndarray(event.tensor_proto)) == pytest.approx(figures["quality"]["frechet"], rel=1e-6)
+    assert figures["quality"]["count"] == 10_000 and len(figures["quality"]["histogram"]) == 10
+
+
+def test_the_time_lapse_shows_the_same_latents_over_the_run(trained):
+    with Image.open(trained[1] / "samples" / "timelapse.gif") as lapse:
+        assert lapse.n_frames == 3 and lapse.size == (8 * 28, 8 * 28) and lapse.info["loop"] == 0
+        lapse.seek(2)
+        last = np.asarray(lapse.convert("L")).astype(int)
+    assert np.abs(last - np.asarray(Image.open(trained[1] / "samples" / "step-000006.png"))).max() <= 8
+
+
+def test_without_figures_there_are_pictures_still(small, tmp_path, capsys):
+    run = tf2gan.train(TrainConfig(**{**small, "evaluate_every": 9}), tmp_path)
+    assert "quality is not measured: digits has 40 training images, less than 1000" in capsys.readouterr().out
+    tags = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload().Tags()["tensors"]
+    assert "samples/nice" in tags and "quality/frechet" not in tags and "samples/nearest" not in tags
+    assert json.loads((run / "summary.json").read_text())["quality"] is None
+
+
+def test_a_profile_of_one_window(small, tmp_path):
+    run = tf2gan.training.train(TrainConfig(**small), tmp_path, profile=True)
+    assert list(run.glob("plugins/profile/*/*.xplane.pb"))
+
+
+def test_mnist_is_what_the_floor_is_of(events):
+    floor = float(make_ndarray(events.Tensors("quality/frechet_floor")[0].tensor_proto))
+    assert 1 < floor < 5 and len(load_data("mnist").test_images) == 10_000

@@ -1,0 +1,83 @@
+"""What is measured and shown at the slow cadence: quality, chosen samples, histograms."""
+
+import numpy as np
+import tensorflow as tf
+
+from tf2gan.images import spread
+from tf2gan.optimizers import gradient_means
+from tf2gan.quality import Ruler, why_not
+from tf2gan.sampling import Sampler, interpolation, plain
+from tf2gan.summaries import write_projector
+
+SCORED = 1280  # samples that D ranks: 20 for each of the 64 shown, as `--nice` does
+SHOWN = 64
+PROJECTED = 500  # held-out images, and as many generated ones, in the Projector tab
+
+
+class Evaluation:
+    """Measures a GAN as it trains and writes what it finds to TensorBoard.
+
+    Args:
+      gan: a `tf2gan.gan.GAN`.
+      data: the `tf2gan.data.Data` it is trained on. Without labels, or with few images, pictures and
+        histograms are written, and a line says why there are no figures.
+      summaries: the run's `Summaries`.
+    """
+
+    def __init__(self, gan, data, summaries):
+        self._gan, self._data, self._summaries = gan, data, summaries
+        self._sampler = Sampler(gan.averaged_generator, gan.discriminator)
+        self._plain = Sampler(gan.averaged_generator)  # D's scores would double the cost of 10,000 images
+        self._held_out = data.images if data.test_images is None else data.test_images
+        self._ruler = None
+        self._unmeasured = why_not(data)
+        if self._unmeasured:
+            print(self._unmeasured)
+
+    def at(self, step):
+        """Evaluates the GAN at `step`; returns its `Quality`, or None where that is not measured."""
+        if self._ruler is None and not self._unmeasured:
+            self._ruler = Ruler(self._data)  # late: its classifier may have to be trained
+            self._floor = self._ruler.floor()
+        count = SCORED if self._unmeasured else max(SCORED, self._ruler.count)
+        samples = plain(self._plain, count, seed=self._gan.config.seed)
+        self._show_scores(samples[:SCORED], step)
+        self._show_weights(step)
+        walk = interpolation(SHOWN, seed=self._gan.config.seed)
+        self._summaries.grid("samples/interpolation", self._plain.at(walk), step)
+        if self._unmeasured:
+            return None
+        quality = self._ruler.measure(samples[: self._ruler.count])
+        floor = {f"{tag}_floor": value for tag, value in self._floor.scalars().items() if "entropy" not in tag}
+        self._summaries.scalars({**quality.scalars(), **floor}, step)
+        self._summaries.grid("samples/nearest", self._ruler.beside_nearest(samples[: SHOWN // 2]), step)
+        return quality
+
+    def _show_scores(self, samples, step):
+        fake = self._sampler.scores(samples)
+        real = self._sampler.scores(spread(self._held_out, min(SCORED, len(self._held_out))))
+        best = np.argsort(-fake, kind="stable")
+        self._summaries.grid("samples/nice", samples[best[:SHOWN]], step)
+        self._summaries.grid("samples/worst", samples[best[-SHOWN:]], step)
+        scores = {"histogram/score_real": real, "histogram/score_fake": fake}
+        self._summaries.histograms({tag: tf.sigmoid(logits).numpy() for tag, logits in scores.items()}, step)
+
+    def _show_weights(self, step):
+        """Weights, and gradients as the optimizers keep them: their running means, at no cost."""
+        for name, optimizer in (("generator", self._gan.g_optimizer), ("discriminator", self._gan.d_optimizer)):
+            variables = getattr(self._gan, name).trainable_variables
+            weights = [variable.numpy() for variable in variables]
+            for kind, values in (("weights", weights), ("gradients", gradient_means(optimizer))):
+                tags = [f"{kind}_{name}/{i}_{variable.name}" for i, variable in enumerate(variables)]
+                self._summaries.histograms(dict(zip(tags, values, strict=True)), step)
+
+    def show_projector(self, run):
+        """Writes classifier features of held-out and of generated images for the Projector tab."""
+        if self._ruler is None:
+            return
+        generated = plain(self._plain, PROJECTED, seed=self._gan.config.seed)
+        images = np.concatenate([spread(self._held_out, min(PROJECTED, len(self._held_out))), generated])
+        features, probabilities = self._ruler.classifier(images)
+        kinds = ["real"] * (len(images) - PROJECTED) + ["generated"] * PROJECTED
+        labels = [(kind, str(number)) for kind, number in zip(kinds, probabilities.argmax(1), strict=True)]
+        write_projector(run, features, labels, images)
