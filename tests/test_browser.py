@@ -1,0 +1,125 @@
+"""TensorBoard in a real browser: what a person sees of a run.
+
+Needs Debian's package chromium (or CHROMIUM=PATH) and skips without it; with CI set, a skip is a
+failure.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+import tf2gan
+from tf2gan.config import TrainConfig
+from tf2gan.summaries import CHARTS
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+FLAGS = [  # as root, without a GPU (the projector draws with WebGL), and silent
+    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
+    "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+MINUTE = 60_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    settings = dict(recipe="modern", batch=8, steps=4, log_every=1, image_every=2, evaluate_every=2)
+    return tf2gan.train(TrainConfig(**settings), tmp_path_factory.mktemp("watched"))
+
+
+@pytest.fixture(scope="module")
+def address(run):
+    """Serves the folder of the run with TensorBoard on a free port of this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tensorboard.main", "--logdir", run.parent, "--host", "127.0.0.1",
+         "--port", str(port), "--samples_per_plugin", "images=1000"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for _ in range(120):
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            except OSError:
+                assert process.poll() is None, "TensorBoard ended"
+                time.sleep(0.5)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def page(address):
+    if not CHROMIUM:
+        reason = "no Chromium: apt-get install chromium, or set CHROMIUM to one"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.set_default_timeout(MINUTE)
+        yield page
+        browser.close()
+
+
+def open_tab(page, address, tab):
+    page.goto(f"{address}#{tab}")
+    page.reload()
+
+
+def test_the_run_and_its_charts(page, address, run):
+    open_tab(page, address, "custom_scalars")
+    page.get_by_text(run.name).first.wait_for()
+    charts = {title: len(tags) for category in CHARTS.values() for title, tags in category.items()}
+    cards = page.locator("tf-custom-scalar-multi-line-chart-card")
+    cards.locator("svg path.line").nth(sum(charts.values()) - 1).wait_for(state="attached")
+    assert cards.count() == len(charts)
+    for title, lines in charts.items():
+        paths = cards.filter(has_text=title).locator("svg path.line").all()
+        assert len([path for path in paths if len(path.get_attribute("d") or "") > 20]) >= lines, title
+
+
+def test_the_pictures_load_and_the_slider_goes_back_in_time(page, address):
+    open_tab(page, address, "images")
+    card = page.locator("tf-image-loader").filter(has_text="samples/fixed")
+    width = "img => img.decode().then(() => img.naturalWidth)"  # a broken picture does not decode
+    at_step = lambda step: card.filter(has_text=re.compile(rf"step\s*{step}\b"))  # noqa: E731
+    at_step(4).locator("img").wait_for()
+    newest = card.locator("img").get_attribute("src")
+    assert card.locator("img").evaluate(width) == 224
+    slider = card.locator("paper-slider")
+    assert slider.evaluate("slider => slider.max") == 2  # steps 0, 2 and 4
+    slider.focus()
+    slider.press("Home")
+    at_step(0).wait_for()
+    assert card.locator("img").evaluate(width) == 224 and card.locator("img").get_attribute("src") != newest
+    pictures = page.locator("tf-image-loader img").all()
+    assert len(pictures) == 6 and {picture.evaluate(width) for picture in pictures} == {224}
+
+
+def test_the_row_of_the_run(page, address, run):
+    open_tab(page, address, "hparams")
+    cells = page.locator("vaadin-grid-cell-content")
+    cells.get_by_text(run.name).first.wait_for()
+    shown = [text.strip() for text in cells.all_inner_texts()]
+    assert "modern" in shown and "float32" in shown
+    assert {"recipe", "precision", "batch", "quality/frechet", "speed/images_per_second"} <= set(shown)
+
+
+def test_the_points_of_the_projector(page, address):
+    open_tab(page, address, "projector")
+    projector = page.frame_locator("iframe").frame_locator("iframe").locator("vz-projector")
+    projector.filter(has_text=re.compile(r"Points:\s*1000\s.*Dimension:\s*64\s", re.DOTALL)).wait_for()
