@@ -9,11 +9,6 @@ from tf2gan.config import TrainConfig, flag
 from tf2gan.data import load_training_data, total_steps
 from tf2gan.runs import find_run, generate_command
 
-RECIPE_LINES = {
-    "classic": "the original's; --recipe modern makes better digits, and sooner",
-    "modern": "better digits, and sooner; --recipe classic is the original's",
-}
-
 
 def parse_flags(args=None):
     """Returns (flags, settings): how to run, and the fields of `TrainConfig` that were typed."""
@@ -61,7 +56,6 @@ def main(args=None):
             print(config.to_json(), end="")
             print(f"{len(data.images)} images of {data.name}, {total_steps(config, data)} steps")
             return
-        print(f"recipe {config.recipe}: {RECIPE_LINES[config.recipe]}", flush=True)
         import_tensorflow()
         from tf2gan import training
 

@@ -63,3 +63,12 @@ def trained(small, tmp_path_factory):
 
     logdir = tmp_path_factory.mktemp("runs")
     return logdir, tf2gan.train(tf2gan.TrainConfig(**small), logdir)
+
+
+@pytest.fixture(scope="session")
+def measured(tmp_path_factory):
+    """The folder of a run of four steps on MNIST, measured twice; tests only read it."""
+    import tf2gan
+
+    settings = dict(recipe="modern", batch=8, steps=4, log_every=1, image_every=2, evaluate_every=2, seed=3)
+    return tf2gan.train(tf2gan.TrainConfig(**settings), tmp_path_factory.mktemp("measured"))

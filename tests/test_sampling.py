@@ -111,7 +111,8 @@ def test_logistic_fit_makes_the_odds_honest():
     assert np.isfinite(fit_logistic(np.ones(10), -np.ones(10))).all()  # told apart without error
 
 
-def test_rejection_follows_from_the_seed(sampler):
+def test_rejection_follows_from_the_seed(sampler, monkeypatch):
+    monkeypatch.setattr(sampling, "CALIBRATION_IMAGES", 500)
     real = np.random.default_rng(0).integers(0, 256, (200, 28, 28), np.uint8)
     with_few = lambda: rejection(sampler, 30, seed=4, real_images=real)  # noqa: E731
     (first, rate), (second, _) = with_few(), with_few()

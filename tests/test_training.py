@@ -31,7 +31,7 @@ def test_run_folder(trained, small):
     assert run.name == "00000-digits-classic"
     assert json.loads((run / "config.json").read_text()) == json.loads(TrainConfig(**small).to_json())
     assert sorted(file.name for file in (run / "samples").iterdir()) == [
-        "real.png", "step-000000.png", "step-000003.png", "step-000006.png"
+        "real.png", "step-000000.png", "step-000003.png", "step-000006.png", "timelapse.gif"
     ]  # fmt: skip
     assert checkpoints.checkpoint_steps(run) == [4, 6]
     assert {"generator.keras", "discriminator.keras", "config.json"} <= {file.name for file in run.iterdir()}

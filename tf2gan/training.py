@@ -30,6 +30,10 @@ from tf2gan.signals import StopSignals
 from tf2gan.summaries import Summaries, drop_after, summary_text
 
 FIXED_SAMPLES = 64
+RECIPE_LINES = {  # what a run says at its start
+    "classic": "recipe classic, the original's; --recipe modern makes better digits, and sooner",
+    "modern": "recipe modern, for better digits, and sooner; --recipe classic is the original's",
+}
 TIMELAPSE_FRAMES = 60  # at most: a megabyte or so
 
 
@@ -107,6 +111,7 @@ def _fit(config, data, run, started, profile):
             _begin(gan, data, run, summaries, train_steps.graph)
             pictures.write(step)
         evaluation = Evaluation(gan, data, summaries) if evaluate_every else None
+        print(RECIPE_LINES[config.recipe])
         print(
             f"start-up {time.perf_counter() - started:.1f} s; "
             f"computing in {gan.dtype.name}: {gan.dtype_reason}", flush=True,
