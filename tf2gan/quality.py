@@ -32,7 +32,7 @@ class Quality:
     """The figures of one set of images, measured against `Ruler`'s reference.
 
     Attributes:
-      count: N, the images measured; as many reference images are used.
+      count: N, the images measured.
       frechet: Frechet distance of the two sets of features as Gaussians (Heusel et al. 2017, with
         this classifier in place of Inception); 0 for equal sets, lower is better.
       precision: the share of images that lie among real ones; 0 to 1.
@@ -56,7 +56,6 @@ class Quality:
         """The entropy of the histogram in bits; log2 of the number of classes when all are even."""
         shares = self.histogram[self.histogram > 0]
         return float(-np.sum(shares * np.log2(shares)))
-
 
     def scalars(self):
         """TensorBoard's tags and values."""
