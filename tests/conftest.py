@@ -37,11 +37,23 @@ def python():
 
 
 @pytest.fixture(scope="session")
-def digits(tmp_path_factory):
-    """A small data set: the first 40 digits of MNIST as an .npz in Keras' layout."""
+def mnist():
     from tf2gan.data import load_data
 
-    mnist = load_data("mnist")
+    return load_data("mnist")
+
+
+@pytest.fixture(scope="session")
+def ruler(mnist):
+    """MNIST's ruler: it takes seconds to build."""
+    from tf2gan.quality import Ruler
+
+    return Ruler(mnist)
+
+
+@pytest.fixture(scope="session")
+def digits(mnist, tmp_path_factory):
+    """A small data set: the first 40 digits of MNIST as an .npz in Keras' layout."""
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(path, x_train=mnist.images[:40], y_train=mnist.labels[:40])
     return path
@@ -66,9 +78,14 @@ def trained(small, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def measured(tmp_path_factory):
-    """The folder of a run of four steps on MNIST, measured twice; tests only read it."""
+def measured(ruler, tmp_path_factory):
+    """The folder of a run of four steps on MNIST, measured twice; tests only read it.
+
+    Tests that want it, or `ruler`, run in one process: `pytest.mark.xdist_group("ruler")`.
+    """
     import tf2gan
 
     settings = dict(recipe="modern", batch=8, steps=4, log_every=1, image_every=2, evaluate_every=2, seed=3)
-    return tf2gan.train(tf2gan.TrainConfig(**settings), tmp_path_factory.mktemp("measured"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tf2gan.evaluation.Ruler", lambda data: ruler)
+        return tf2gan.train(tf2gan.TrainConfig(**settings), tmp_path_factory.mktemp("measured"))

@@ -11,8 +11,9 @@ from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan.training
 from tf2gan.config import TrainConfig
-from tf2gan.data import load_data
 from tf2gan.summaries import CHARTS, DESCRIPTIONS
+
+pytestmark = pytest.mark.xdist_group("ruler")
 
 
 @pytest.fixture(scope="module")
@@ -107,4 +108,4 @@ def test_a_profile_of_one_window(small, tmp_path):
 
 def test_mnist_is_what_the_floor_is_of(events):
     floor = float(make_ndarray(events.Tensors("quality/frechet_floor")[0].tensor_proto))
-    assert 1 < floor < 5 and len(load_data("mnist").test_images) == 10_000
+    assert 1 < floor < 5

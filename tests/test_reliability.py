@@ -110,9 +110,9 @@ def kill_until_done(logdir, settings, kills, rng):
     return run
 
 
-@pytest.mark.parametrize("kills, steps", [(3, 120), pytest.param(60, 1200, marks=pytest.mark.slow)])
-def test_a_killed_run_equals_one_that_never_stopped(small, tmp_path, kills, steps):
-    settings = {**small, "steps": steps, "log_every": 4, "image_every": 12, "checkpoint_every": 6}
+@pytest.mark.parametrize("kills, steps, saves", [(3, 120, 8), pytest.param(60, 1200, 200, marks=pytest.mark.slow)])
+def test_a_killed_run_equals_one_that_never_stopped(small, tmp_path, kills, steps, saves):
+    settings = {**small, "steps": steps, "log_every": 4, "image_every": 12, "checkpoint_every": steps // saves}
     whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
     run = kill_until_done(tmp_path / "killed", settings, kills, random.Random(0))
     assert_same_run(run, whole, steps)
@@ -142,19 +142,19 @@ def test_killed_before_the_first_checkpoint_it_starts_over_in_its_folder(trained
 # Signals
 
 
-@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_saves_and_says_how_to_go_on(trained, small, tmp_path, number, status):
+def test_a_signal_saves_and_says_how_to_go_on(small, tmp_path):
     settings = {**small, "steps": 5000}
-    process = command("--logdir", tmp_path / "a b", *flags(settings))
-    first_step(process)
-    process.send_signal(number)
-    output, error = process.communicate(timeout=60)
-    assert process.returncode == status, error
-    run = tmp_path / "a b" / "00000-digits-classic"
-    step = checkpoint_steps(run)[-1]
-    assert f"stopped and saved at step {step} of 5000" in error
-    assert f"python train.py --logdir '{tmp_path}/a b' --resume 00000-digits-classic" in error
-    assert "Traceback" not in error
+    run, step = tmp_path / "a b" / "00000-digits-classic", 0
+    for more, number, status in ((flags(settings), signal.SIGINT, 130), (["--resume"], signal.SIGTERM, 143)):
+        process = command("--logdir", tmp_path / "a b", *more)
+        first_step(process)
+        process.send_signal(number)
+        output, error = process.communicate(timeout=60)
+        assert process.returncode == status, error
+        step, before = checkpoint_steps(run)[-1], step
+        assert step > before and f"stopped and saved at step {step} of 5000" in error
+        assert f"python train.py --logdir '{tmp_path}/a b' --resume 00000-digits-classic" in error
+        assert "Traceback" not in error
     training.resume(run, steps=step + 2)
     whole = tf2gan.train(TrainConfig(**{**settings, "steps": step + 2}), tmp_path / "whole")
     assert saved_state(run, step + 2) == saved_state(whole, step + 2)
@@ -341,8 +341,14 @@ def limited(size):
     return apply
 
 
+@pytest.fixture(scope="module")
+def twelve(small, tmp_path_factory):
+    """The folder of a run of twelve steps that nothing stopped."""
+    return tf2gan.train(TrainConfig(**{**small, "steps": 12}), tmp_path_factory.mktemp("twelve"))
+
+
 @pytest.mark.parametrize("size, said", [(0, "make room"), (3000, "checkpoints are as they were.*--resume"), (20_000_000, "checkpoints are as they were.*--resume")])
-def test_a_full_disk_is_one_line_and_costs_no_checkpoint(trained, small, tmp_path, size, said):
+def test_a_full_disk_is_one_line_and_costs_no_checkpoint(trained, twelve, tmp_path, size, said):
     """No room for anything, for the event file, for a checkpoint."""
     run = tmp_path / "00000-digits-classic"
     shutil.copytree(trained[1], run)
@@ -354,8 +360,7 @@ def test_a_full_disk_is_one_line_and_costs_no_checkpoint(trained, small, tmp_pat
     assert len(lines) == 1 and re.search(said, lines[0]), error
     assert saved_state(run, 6) == before and checkpoint_steps(run) == [4, 6]
     training.resume(run, steps=12)
-    whole = tf2gan.train(TrainConfig(**{**small, "steps": 12}), tmp_path / "whole")
-    assert saved_state(run, 12) == saved_state(whole, 12)
+    assert saved_state(run, 12) == saved_state(twelve, 12)
 
 
 def test_a_folder_that_cannot_be_written(trained, tmp_path, monkeypatch):
