@@ -94,21 +94,23 @@ class Ruler:
 
     def measure(self, pixels):
         """Returns the `Quality` of uint8 images `[N, 28, 28]`; N = `count` compares with `floor`."""
-        features, probabilities = self.classifier(pixels)
+        return self._measure(*self.classifier(pixels))
+
+    def _measure(self, features, probabilities):
         precision, recall = precision_recall(self.reference_features, features, self._radii)
         return Quality(
-            count=len(pixels),
+            count=len(features),
             frechet=frechet_distance(self.reference_features, features),
             precision=precision,
             recall=recall,
             score=classifier_score(probabilities),
             confidence=float(probabilities.max(1).mean()),
-            histogram=np.bincount(probabilities.argmax(1), minlength=self.classifier.classes) / len(pixels),
+            histogram=np.bincount(probabilities.argmax(1), minlength=self.classifier.classes) / len(features),
         )
 
     def floor(self):
         """The `Quality` of `count` real training images: what a perfect generator would reach."""
-        return self.measure(spread(self._data.images, self.count))
+        return self._measure(*(spread(of_all, self.count) for of_all in self._training))
 
     def memorising(self, pixels):
         """Whether images are copies: how near their nearest training images are, by features.
@@ -118,18 +120,19 @@ class Ruler:
           closest 1 % of test images are). Fresh images of the same distribution come to 0.5 and
           0.01, copies to 1 and 1.
         """
-        distances, _ = nearest_neighbours(self.classifier(pixels)[0], self._training_features)
-        usual, _ = nearest_neighbours(self.reference_features, self._training_features)
+        distances, _ = nearest_neighbours(self.classifier(pixels)[0], self._training[0])
+        usual, _ = nearest_neighbours(self.reference_features, self._training[0])
         return tuple(float(np.mean(distances < np.quantile(usual, q))) for q in (0.5, 0.01))
 
     def beside_nearest(self, pixels):
         """Each image followed by its nearest training image: uint8 `[2 N, 28, 28]`."""
-        _, nearest = nearest_neighbours(self.classifier(pixels)[0], self._training_features)
+        _, nearest = nearest_neighbours(self.classifier(pixels)[0], self._training[0])
         return np.stack([pixels, self._data.images[nearest]], 1).reshape(-1, SIZE, SIZE)
 
     @functools.cached_property
-    def _training_features(self):
-        return self.classifier(self._data.images)[0]
+    def _training(self):
+        """Features and probabilities of every training image: seconds, so once and when needed."""
+        return self.classifier(self._data.images)
 
 
 def why_not(data):
