@@ -1,7 +1,5 @@
 """The recipes: `modern` does what it says, and `classic` is left as it was (tests/test_golden.py)."""
 
-import dataclasses
-
 import keras
 import numpy as np
 import pytest
@@ -13,6 +11,7 @@ from tf2gan.config import TrainConfig
 from tf2gan.data import batch_rows
 from tf2gan.gan import GAN
 from tf2gan.optimizers import FusedAdam, FusedSGD
+from tf2gan.polyphase import evaluate
 from tf2gan.recipes import RECIPES
 
 MODERN = RECIPES["modern"]
@@ -60,24 +59,52 @@ def test_the_batch_is_the_recipes_unless_given():
     assert TrainConfig(recipe="modern", batch=7).batch == 7
 
 
-def run_steps(count, **changes):
-    gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=10, recipe=dataclasses.replace(MODERN, **changes))
+def go_on(gan, steps):
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 28, 28)), tf.uint8)
-    gan.train_steps(images, batch_rows(0, count, count=8, batch=4, seed=0))
-    return gan
+    gan.train_steps(images, batch_rows(int(gan.step), steps, count=8, batch=4, seed=0))
 
 
 def test_the_average_follows_the_generator():
-    gan = run_steps(1)
-    start = GAN(TrainConfig(recipe="modern", batch=4)).generator.get_weights()
+    """At steps 0, 8, 16, by the share that eight steps would make."""
+    gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=10)
+    go_on(gan, 1)
+    start = gan.averaged_generator.get_weights()
+    for average, new in zip(start, gan.generator.get_weights(), strict=True):
+        np.testing.assert_allclose(average, new, rtol=1e-4, atol=1e-6)
+    go_on(gan, 7)
+    assert all(map(np.array_equal, gan.averaged_generator.get_weights(), start))
+    go_on(gan, 1)
     for average, old, new in zip(gan.averaged_generator.get_weights(), start, gan.generator.get_weights(), strict=True):
-        np.testing.assert_allclose(average, old + 0.9 * (new - old), rtol=1e-4, atol=1e-6)  # (1 + 0) / (10 + 0) stays
-    gan = run_steps(3, averaging=0)
+        np.testing.assert_allclose(average, old + (1 - 0.5**8) * (new - old), rtol=1e-4, atol=1e-5)  # 9 / 18 stays
+    gan = GAN(TrainConfig())
     assert gan.averaged_generator is gan.generator
 
 
+def test_the_discriminator_sees_moved_images():
+    """By up to two pixels each way, all 25 ways over the steps, reals and fakes alike; in both updates."""
+    gan, seen = GAN(TrainConfig(recipe="modern", batch=1)), []
+    image = tf.random.stateless_uniform((1, 28, 28, 1), (0, 1), -1, 1)
+    ways = {(y, x): np.roll(image, (y, x), (1, 2)) for y in range(-2, 3) for x in range(-2, 3)}
+    for step in range(200):
+        gan.step.assign(step)
+        moved = gan._moved(tf.concat([image, image], 0)).numpy()
+        assert np.array_equal(moved[:1], moved[1:])
+        seen += [way for way, expected in ways.items() if np.array_equal(moved[:1], expected)]
+    assert len(seen) == 200 and set(seen) == set(ways)
+    latents = tf.random.stateless_uniform((4, 100), (0, 2), -1, 1)
+    fakes = evaluate(gan.generator, latents, training=True).numpy()
+    judged = []
+    gan._evaluate = lambda network, images, **flags: judged.append(images) or evaluate(network, images, **flags)
+    gan.discriminator_step(image, latents[:1])
+    assert np.array_equal(judged[1][:1], ways[seen[-1]])
+    gan.generator_step(latents)
+    np.testing.assert_allclose(judged[-1], np.roll(fakes, seen[-1], (1, 2)), atol=1e-5)
+    assert GAN(TrainConfig(batch=1))._moved(image) is image
+
+
 def test_the_rates_fall_over_the_run():
-    gan = run_steps(10)
+    gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=10)
+    go_on(gan, 10)
     for optimizer, rate in ((gan.d_optimizer, MODERN.d_learning_rate), (gan.g_optimizer, MODERN.g_learning_rate)):
         assert float(optimizer.learning_rate) == pytest.approx(0.02 * rate, rel=1e-3)
     assert float(GAN(TrainConfig(recipe="modern")).g_optimizer.learning_rate) == pytest.approx(MODERN.g_learning_rate)

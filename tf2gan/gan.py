@@ -18,6 +18,8 @@ METRICS = (
     "gradient_norm/d", "gradient_norm/g",
 )  # fmt: skip
 
+AVERAGE_EVERY = 8  # steps: each time costs three passes over the generator, a tenth of a step of 32 images
+
 
 class GAN:
     """A generator and a discriminator that are trained against each other.
@@ -75,7 +77,7 @@ class GAN:
         """
         variables = self.discriminator.trainable_variables
         fake_images = self._evaluate(self.generator, latents, training=self.recipe.fakes_in_training_mode)
-        images = tf.concat([real_images, fake_images], 0)
+        images = self._moved(tf.concat([real_images, fake_images], 0))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             logits = self._evaluate(self.discriminator, images, training=True, logits=True)
@@ -87,7 +89,7 @@ class GAN:
         if self.recipe.gradient_penalty:
             gradients = tf.cond(
                 self.step % self.recipe.penalty_every == 0,
-                lambda: self._add_penalty_gradients(gradients, real_images),
+                lambda: self._add_penalty_gradients(gradients, tf.split(images, 2)[0]),
                 lambda: gradients,
             )
         gradient_norm = tf.linalg.global_norm(gradients) / self.d_optimizer.scale_loss(1.0)
@@ -127,7 +129,7 @@ class GAN:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             fake_images = self._evaluate(self.generator, latents, training=True)
-            logits = self._evaluate(self.discriminator, fake_images, training=True, logits=True)
+            logits = self._evaluate(self.discriminator, self._moved(fake_images), training=True, logits=True)
             loss = self._cross_entropy(tf.ones_like(logits), logits)
             scaled_loss = self.g_optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled_loss, variables)
@@ -138,7 +140,8 @@ class GAN:
     def train_step(self, real_images, discriminator_latents, generator_latents):
         """One step: the discriminator is updated first, then the generator through the updated one.
 
-        Given its inputs it draws nothing at random. Call it inside a `tf.function` for speed.
+        Given its inputs and the step's number it draws nothing at random. Call it inside a `tf.function`
+        for speed.
 
         Args:
           real_images: float32 `[B, 28, 28, 1]` in [-1, 1].
@@ -150,15 +153,24 @@ class GAN:
         """
         metrics = self.discriminator_step(real_images, discriminator_latents)
         metrics.update(self.generator_step(generator_latents))
-        if self.recipe.averaging:
+        if self.recipe.averaging and self.step % AVERAGE_EVERY == 0:
             self._average()
         self.step.assign_add(1)
         return metrics
 
+    def _moved(self, images):
+        """The images `[B, 28, 28, 1]` moved by a few pixels, all alike; what leaves one edge enters at the other."""
+        reach = self.recipe.shift
+        if not reach:
+            return images
+        key = tf.stack([tf.cast(self.config.seed, tf.int64), -1 - self.step])  # latents have keys of their own: from 0
+        down_and_right = tf.random.stateless_uniform([2], key, -reach, reach + 1, tf.int32, alg="philox")
+        return tf.roll(images, down_and_right, [1, 2])
+
     def _average(self):
         """Moves the averaged generator a little towards the generator; faster at first."""
         step = tf.cast(self.step, tf.float32)
-        decay = tf.minimum(self.recipe.averaging, (1 + step) / (10 + step))
+        decay = tf.minimum(self.recipe.averaging, (1 + step) / (10 + step)) ** AVERAGE_EVERY
         for average, variable in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
             average.assign_sub((1 - decay) * (average - variable))
 

@@ -19,6 +19,8 @@ class Recipe:
         growing too sharp (R1: Mescheder et al. 2018); 0 for none.
       penalty_every: it is added in one of so many steps, as many times as large: a double backward
         pass is dear (Karras et al. 2020).
+      shift: what D sees, real and generated, is moved by at most so many pixels each way, each step
+        another way: D learns the training images by heart less (Zhao et al. 2020); 0 for not at all.
       averaging: decay a step of the running average of G's weights and statistics that samples are
         drawn from (Karras et al. 2017); 0 for none.
     """
@@ -32,6 +34,7 @@ class Recipe:
     fakes_in_training_mode: bool
     gradient_penalty: float
     penalty_every: int
+    shift: int
     averaging: float
 
 
@@ -39,11 +42,13 @@ RECIPES = {
     # The seed's, to the letter; tests/golden holds it to twelve recorded iterations.
     "classic": Recipe(
         batch=128, adam=False, d_learning_rate=0.001, g_learning_rate=0.001, cosine=False,
-        shuffled=False, fakes_in_training_mode=False, gradient_penalty=0, penalty_every=1, averaging=0,
+        shuffled=False, fakes_in_training_mode=False, gradient_penalty=0, penalty_every=1,
+        shift=0, averaging=0,
     ),
     # What was tried, and what it gave: docs/quality.md.
     "modern": Recipe(
         batch=32, adam=True, d_learning_rate=0.0006, g_learning_rate=0.001, cosine=True,
-        shuffled=True, fakes_in_training_mode=True, gradient_penalty=0.5, penalty_every=8, averaging=0.995,
+        shuffled=True, fakes_in_training_mode=True, gradient_penalty=0.5, penalty_every=8,
+        shift=2, averaging=0.995,
     ),
 }  # fmt: skip
