@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import importlib
 import time
 
 from tf2gan.commands import Parser, import_tensorflow, run_command
@@ -27,6 +28,10 @@ def parse_flags(args=None):
     parser.add_argument(
         "--resume", nargs="?", const="", default=argparse.SUPPRESS, metavar="RUN",
         help="go on with a run (a path, a name or a number in --logdir; without RUN, the newest)",
+    )
+    parser.add_argument(
+        "--devices", metavar="NAMES",
+        help="such as GPU:0,GPU:2 (default: all GPUs of this machine, or its processor; see docs/scaling.md)",
     )
     parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, make nothing")
     parser.add_argument(
@@ -56,15 +61,17 @@ def main(args=None):
             print(config.to_json(), end="")
             print(f"{len(data.images)} images of {data.name}, {total_steps(config, data)} steps")
             return
-        import_tensorflow()
+        strategy = import_tensorflow(lambda: importlib.import_module("tf2gan.distribution").choose(flags["devices"]))
+        how = {"data": data, "started": started, "profile": flags["profile"], "strategy": strategy}
         from tf2gan import training
 
         if run:
             print(f"resuming {run}", flush=True)
-            training.resume(run, data=data, started=started, profile=flags["profile"], **settings)
+            run = training.resume(run, **how, **settings)
         else:
-            run = training.train(config, flags["logdir"], data=data, started=started, profile=flags["profile"])
-        print(f"done: {run}\nnow: {generate_command(run)}")
+            run = training.train(config, flags["logdir"], **how)
+        if run:  # of several machines, the chief's
+            print(f"done: {run}\nnow: {generate_command(run)}")
 
     run_command(command, debug=flags["debug"])
 

@@ -64,12 +64,15 @@ extra                                     | there is no flag 'extra'
 --data BELL                               | is no file or folder
 --data loop                               | is no file or folder|levels of symbolic links
 --data folder                             | holds no IDX files and no pictures
---data text.txt                           | neither an .npz nor named like an IDX
+--data text.txt                           | neither an .npz or .npy nor named like an IDX
 --data text.txt/inside                    | is no file or folder
 --data empty.npz                          | empty.npz cannot be read as an .npz
 --data garbage.npz                        | garbage.npz cannot be read as an .npz
 --data truncated.npz                      | truncated.npz cannot be read as an .npz
 --data pickle.npz                         | pickle.npz cannot be read as an .npz of plain arrays
+--data short.npy                          | short.npy cannot be mapped as an .npy
+--data pickle.npy                         | pickle.npy cannot be mapped as an .npy of plain numbers
+--data float.npy                          | float64 .12, 28, 28.; expected uint8
 --data float.npz                          | float64 .12, 28, 28.; expected uint8
 --data shape.npz                          | uint8 .12, 20, 20.; expected uint8 .N, 28, 28.
 --data color.npz                          | uint8 .12, 28, 28, 3.; expected uint8
@@ -172,6 +175,9 @@ def place(tmp_path_factory):
     (place / "truncated.npz").write_bytes((place / "fine.npz").read_bytes()[:-40])
     np.savez(place / "pickle.npz", x_train=np.array([{}], dtype=object))
     np.savez(place / "float.npz", x_train=IMAGES / 255)
+    np.save(place / "float.npy", IMAGES / 255)
+    np.save(place / "pickle.npy", np.array([{}], dtype=object))
+    (place / "short.npy").write_bytes((place / "float.npy").read_bytes()[:-40])
     np.savez(place / "shape.npz", x_train=IMAGES[:, :20, :20])
     np.savez(place / "color.npz", x_train=np.repeat(IMAGES[..., None], 3, 3))
     np.savez(place / "none.npz", x_train=IMAGES[:0])
@@ -237,13 +243,14 @@ def whole_files():
     import gzip
     import io
 
-    npz, compressed, png, gif, tiff = (io.BytesIO() for _ in range(5))
+    npz, compressed, npy, png, gif, tiff = (io.BytesIO() for _ in range(6))
+    np.save(npy, IMAGES)
     np.savez(npz, x_train=IMAGES, y_train=np.zeros(12, np.uint8))
     np.savez_compressed(compressed, x_train=IMAGES)
     for file, kind in ((png, "png"), (gif, "gif"), (tiff, "tiff")):
         Image.fromarray(IMAGES[0]).save(file, kind)
     return {
-        "a.npz": npz.getvalue(), "b.npz": compressed.getvalue(), "train-images-idx3-ubyte": IDX,
+        "a.npz": npz.getvalue(), "b.npz": compressed.getvalue(), "c.npy": npy.getvalue(), "train-images-idx3-ubyte": IDX,
         "train-images-idx3-ubyte.gz": gzip.compress(IDX), "a.png": png.getvalue(), "a.gif": gif.getvalue(),
         "a.tiff": tiff.getvalue(),
     }  # fmt: skip
@@ -265,7 +272,7 @@ def test_readers_raise_nothing_but_data_errors(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / name).write_bytes(content)
     try:
-        loaded = load_data(str(folder / name if name.endswith(".npz") else folder))
+        loaded = load_data(str(folder / name if name.endswith((".npz", ".npy")) else folder))
     except DataError as error:
         assert "\n" not in str(error)
     else:

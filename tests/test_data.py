@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tf2gan import data
-from tf2gan.data import batch_rows, batches_per_epoch, load_data
+from tf2gan.config import TrainConfig
+from tf2gan.data import Data, batch_rows, batches_per_epoch, load_data
 from tf2gan.errors import DataError
+from tf2gan.windows import windows
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 28, 28), np.uint8)
@@ -232,3 +234,37 @@ def test_an_epoch_is_the_file_in_order_without_the_short_batch(count, batch, epo
     steps = batches_per_epoch(count, batch)
     rows = batch_rows(epoch * steps, steps, count=count, batch=batch)
     assert np.array_equal(rows.ravel(), np.arange(steps * batch))
+
+
+LARGER_THAN_MEMORY = """
+import resource, sys, train
+resource.setrlimit(resource.RLIMIT_DATA, (6 << 30, 6 << 30))  # what is mapped from a file does not count
+train.main(sys.argv[1:])
+"""
+
+
+def test_data_larger_than_memory(python, tmp_path):
+    """Eight gigabytes of images, all but the first and last few a hole in the file, in six of memory."""
+    count = (8 << 30) // 784
+    images = np.lib.format.open_memmap(tmp_path / "large.npy", "w+", np.uint8, (count, 28, 28))
+    images[:9] = images[-9:] = load_data("mnist").images[:9]
+    del images
+    result = python("-c", LARGER_THAN_MEMORY, "--data", tmp_path / "large.npy", "--logdir", tmp_path, "--batch=8", "--steps=4", "--evaluate-every=0")
+    assert result.returncode == 0, result.stderr
+    assert "step 4/4" in result.stdout
+
+
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_a_mapped_file_gives_the_same_batches(tmp_path, recipe):
+    """Whatever the windows: each image of each batch, in the same order."""
+    images = np.random.default_rng(0).integers(0, 256, (30, 28, 28), np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    mapped = load_data(str(tmp_path / "a.npy"))
+    assert isinstance(mapped.images, np.memmap) and mapped.name == "a"
+    config = TrainConfig(recipe=recipe, batch=4, steps=25, log_every=3, image_every=7, checkpoint_every=10)
+    for (end, ours, rows), (same_end, theirs, same_rows) in zip(
+        windows(config, mapped, 2), windows(config, Data("a", images), 2), strict=True
+    ):
+        assert end == same_end and len(ours) <= 12  # only the window's own
+        assert np.array_equal(ours[rows], np.asarray(theirs)[same_rows])
+    assert end == 25

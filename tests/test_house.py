@@ -9,8 +9,8 @@ import train
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import those above it
-    "errors files precision polyphase recipes signals", "config images commands optimizers runs",
-    "data models", "classifier sampling", "gan", "checkpoints summaries progress", "quality", "evaluation", "training",
+    "errors files precision polyphase recipes signals", "commands config distribution images optimizers runs",
+    "data models", "classifier sampling windows", "gan", "checkpoints summaries progress", "quality", "evaluation", "training",
 ]  # fmt: skip
 
 

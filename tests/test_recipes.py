@@ -82,24 +82,22 @@ def test_the_average_follows_the_generator():
 
 def test_the_discriminator_sees_moved_images():
     """By up to two pixels each way, all 25 ways over the steps, reals and fakes alike; in both updates."""
-    gan, seen = GAN(TrainConfig(recipe="modern", batch=1)), []
-    image = tf.random.stateless_uniform((1, 28, 28, 1), (0, 1), -1, 1)
-    ways = {(y, x): np.roll(image, (y, x), (1, 2)) for y in range(-2, 3) for x in range(-2, 3)}
-    for step in range(200):
+    gan = GAN(TrainConfig(recipe="modern", batch=4))
+    ways = {}
+    for step in range(MODERN.shift_after - 5, MODERN.shift_after + 200):
         gan.step.assign(step)
-        moved = gan._moved(tf.concat([image, image], 0)).numpy()
-        assert np.array_equal(moved[:1], moved[1:])
-        seen += [way for way, expected in ways.items() if np.array_equal(moved[:1], expected)]
-    assert len(seen) == 200 and set(seen) == set(ways)
+        ways[step] = tuple(gan._draw_shift().numpy())
+    assert {way for step, way in ways.items() if step < MODERN.shift_after} == {(0, 0)}
+    assert set(ways.values()) == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
+    image = tf.random.stateless_uniform((1, 28, 28, 1), (0, 1), -1, 1)
     latents = tf.random.stateless_uniform((4, 100), (0, 2), -1, 1)
     fakes = evaluate(gan.generator, latents, training=True).numpy()
     judged = []
     gan._evaluate = lambda network, images, **flags: judged.append(images) or evaluate(network, images, **flags)
-    gan.discriminator_step(image, latents[:1])
-    assert np.array_equal(judged[1][:1], ways[seen[-1]])
-    gan.generator_step(latents)
-    np.testing.assert_allclose(judged[-1], np.roll(fakes, seen[-1], (1, 2)), atol=1e-5)
-    assert GAN(TrainConfig(batch=1))._moved(image) is image
+    gan.discriminator_step(image, latents[:1], (1, -2))
+    assert np.array_equal(judged[1][0, 1:, :-2], image[0, :-1, 2:])
+    gan.generator_step(latents, (1, -2))
+    np.testing.assert_allclose(judged[-1], np.roll(fakes, (1, -2), (1, 2)), atol=1e-5)
 
 
 def test_the_rates_fall_over_the_run():

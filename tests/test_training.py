@@ -18,7 +18,7 @@ from tf2gan.errors import DataError
 from tf2gan.gan import METRICS
 from tf2gan.images import tile_grid, to_pixels
 from tf2gan.sampling import sample_latents
-from tf2gan.training import next_stop
+from tf2gan.windows import next_stop
 
 
 def events(run):

@@ -62,7 +62,7 @@ class Checkpoints:
         for name, network in zip(NETWORKS, (self._gan.averaged_generator, self._gan.discriminator), strict=True):
             with replacing(self._run / f"{name}.keras") as partial:
                 network.save(partial)
-        self._manager.save(checkpoint_number=self._gan.step)
+        self._manager.save(checkpoint_number=self._gan.step.numpy())
 
     def keep_best(self, frechet):
         """Saves the present networks as `checkpoints/best` if no Frechet distance was lower.
@@ -71,7 +71,7 @@ class Checkpoints:
         """
         if frechet < _best_frechet(self._best.latest_checkpoint):
             self._frechet.assign(frechet)
-            self._best.save(checkpoint_number=self._gan.step)
+            self._best.save(checkpoint_number=self._gan.step.numpy())
 
     def restore(self):
         """Restores the newest checkpoint that is whole; returns the step it was saved at, or 0.
@@ -95,7 +95,7 @@ class Checkpoints:
                 else:
                     warn_damaged(path, error)
             else:
-                return int(self._gan.step)
+                return int(self._gan.step.numpy())
         if listed or len(steps) > 1:
             raise Tf2ganError(
                 f"every checkpoint in {self._folder} is damaged; nothing was deleted: "

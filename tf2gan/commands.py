@@ -53,13 +53,16 @@ def run_command(command, *, debug):
         sys.exit(128 + signal.SIGINT)
 
 
-def import_tensorflow():
+def import_tensorflow(find_devices=None):
     """Imports TensorFlow and finds its devices without its start-up notices; warnings come through.
+
+    Returns what `find_devices()` returns; without it the devices are merely found.
 
     TensorFlow 2.21 writes some of them before it has read TF_CPP_MIN_LOG_LEVEL, from C++: only the
     file descriptor can hold them back.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Of a machine that ended, TensorFlow logs pages of errors before ours, which is one line.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3" if os.environ.get("TF_CONFIG") else "2")
     sys.stderr.flush()
     try:
         held = tempfile.TemporaryFile("w+", errors="replace")
@@ -73,7 +76,7 @@ def import_tensorflow():
         try:
             import tensorflow as tf
 
-            tf.config.list_logical_devices()
+            return (find_devices or tf.config.list_logical_devices)()
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

@@ -30,7 +30,7 @@ class TrainConfig:
     data: str = _knob(
         "mnist",
         "mnist (ships with the package), fashion_mnist (downloaded by Keras), or a path: "
-        "an .npz in Keras' layout, a folder of IDX files, a folder of pictures",
+        "an .npz in Keras' layout, an .npy of images, a folder of IDX files, a folder of pictures",
     )
     name: str | None = _knob(
         None, "name of the run folder after its number; without it, the data and the recipe"

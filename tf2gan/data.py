@@ -23,11 +23,11 @@ IDX_MAXIMUM = 1 << 32  # bytes of pixels; a header that claims more is damaged
 
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """A data set in memory.
+    """A data set.
 
     Attributes:
       name: a short name for folders and titles.
-      images: uint8 `[N, 28, 28]`, the training images in file order.
+      images: uint8 `[N, 28, 28]`, the training images in file order; an `np.memmap` if they stay on disk.
       labels: integers `[N]`, or None.
       test_images, test_labels: the held-out part in the same form, or None.
     """
@@ -46,7 +46,8 @@ def load_data(source):
       source: `mnist` (inside the package), `fashion_mnist` (downloaded by Keras), an `.npz` in the
         layout of `keras.datasets.mnist` (`x_train` uint8 `[N, 28, 28]`; `y_train`, `x_test` and
         `y_test` if there), a folder of IDX files (plain or `.gz`, named as MNIST, Fashion-MNIST,
-        KMNIST and EMNIST are published) or one IDX image file, or a folder of pictures.
+        KMNIST and EMNIST are published) or one IDX image file, a folder of pictures, or an `.npy`
+        uint8 `[N, 28, 28]`, which may be larger than memory: it is mapped, and read as it is needed.
     """
     if source == "mnist":
         return _load_mnist()
@@ -61,9 +62,11 @@ def load_data(source):
         )
     if path.suffix == ".npz":
         return _load_npz(path)
+    if path.suffix == ".npy":
+        return _map_npy(path)
     if IDX_IMAGES.fullmatch(path.name):
         return _load_idx(path)
-    raise DataError(f"{path} is neither an .npz nor named like an IDX image file (…images-idx3-ubyte)")
+    raise DataError(f"{path} is neither an .npz or .npy nor named like an IDX image file (…images-idx3-ubyte)")
 
 
 def load_training_data(config):
@@ -149,6 +152,14 @@ def _load_npz(path):
     return Data(
         path.stem, arrays["x_train"], arrays.get("y_train"), arrays.get("x_test"), arrays.get("y_test")
     )
+
+
+def _map_npy(path):
+    try:
+        images = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # NumPy's parser raises whatever it stumbles over
+        raise DataError(f"{path} cannot be mapped as an .npy of plain numbers ({brief(error)})") from error
+    return Data(path.stem, _check_images(images, str(path)))
 
 
 def _load_folder(path):

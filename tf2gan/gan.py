@@ -5,6 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from tf2gan.distribution import mean_over_replicas, on_slices, synchronise_batch_statistics
 from tf2gan.images import to_unit
 from tf2gan.models import build_discriminator, build_generator
 from tf2gan.optimizers import build_optimizer
@@ -21,6 +22,11 @@ METRICS = (
 AVERAGE_EVERY = 8  # steps: each time costs three passes over the generator, a tenth of a step of 32 images
 
 
+def moved(images, shift):
+    """Images `[B, 28, 28, 1]`, all moved alike; what leaves one edge enters at the other."""
+    return images if shift is None else tf.roll(images, shift, [1, 2])
+
+
 class GAN:
     """A generator and a discriminator that are trained against each other.
 
@@ -29,6 +35,7 @@ class GAN:
       total_steps: the steps of the whole run, over which a recipe's learning rates fall; without it
         they stay.
       recipe: a `Recipe` in place of the one that `config` names.
+      strategy: what `tf2gan.distribution.choose` returned; by default everything is on one device.
 
     Attributes:
       generator, discriminator: plain Keras models (`tf2gan.models`).
@@ -39,19 +46,23 @@ class GAN:
       dtype, dtype_reason: what convolutions and matrix products compute in, and why.
     """
 
-    def __init__(self, config, *, total_steps=None, recipe=None):
+    def __init__(self, config, *, total_steps=None, recipe=None, strategy=None):
         self.config = config
         self.recipe = recipe = recipe or RECIPES[config.recipe]
-        self.generator = build_generator(seed=config.seed)
-        self.discriminator = build_discriminator(seed=config.seed)
+        self.strategy = strategy or tf.distribute.get_strategy()
         self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision)
         build = functools.partial(build_optimizer, total_steps=total_steps, dtype=self.dtype)
-        self.d_optimizer = build(self.discriminator, recipe, recipe.d_learning_rate)
-        self.g_optimizer = build(self.generator, recipe, recipe.g_learning_rate)
-        self.averaged_generator = build_generator(seed=config.seed) if recipe.averaging else self.generator
-        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        with self.strategy.scope():
+            self.generator = build_generator(seed=config.seed)
+            self.discriminator = build_discriminator(seed=config.seed)
+            self.d_optimizer = build(self.discriminator, recipe, recipe.d_learning_rate)
+            self.g_optimizer = build(self.generator, recipe, recipe.g_learning_rate)
+            self.averaged_generator = build_generator(seed=config.seed) if recipe.averaging else self.generator
+            self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        synchronise_batch_statistics(self.generator, self.strategy)
         self._evaluate = functools.partial(evaluate, dtype=self.dtype)
-        self._cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+        # Keras' own mean would divide by the number of replicas: it expects gradients to be summed.
+        self._cross_entropies = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
         # One trace serves every window length and every data set.
         self.train_steps = tf.function(
             self._train_steps,
@@ -61,15 +72,20 @@ class GAN:
             ],
         )
 
+    @property
+    def variables(self):
+        """Every Keras variable of the networks and optimizers."""
+        owners = (self.generator, self.discriminator, self.averaged_generator, self.d_optimizer, self.g_optimizer)
+        return [variable for owner in owners for variable in owner.variables]
+
     def non_finite_variable(self):
         """The path of a variable of the networks or optimizers that holds NaN or infinity, or None."""
-        owners = (self.generator, self.discriminator, self.averaged_generator, self.d_optimizer, self.g_optimizer)
-        for variable in (variable for owner in owners for variable in owner.variables):
+        for variable in self.variables:
             if variable.dtype == "float32" and not tf.reduce_all(tf.math.is_finite(variable)):
                 return variable.path
         return None
 
-    def discriminator_step(self, real_images, latents):
+    def discriminator_step(self, real_images, latents, shift=None):
         """Updates the discriminator alone: real images are labelled 1, generated ones 0.
 
         The fakes come from outside the tape: no gradient reaches the generator. `classic` makes them
@@ -77,13 +93,13 @@ class GAN:
         """
         variables = self.discriminator.trainable_variables
         fake_images = self._evaluate(self.generator, latents, training=self.recipe.fakes_in_training_mode)
-        images = self._moved(tf.concat([real_images, fake_images], 0))
+        images = moved(tf.concat([real_images, fake_images], 0), shift)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             logits = self._evaluate(self.discriminator, images, training=True, logits=True)
             real_logits, fake_logits = tf.split(logits, 2)
             labels = tf.concat([tf.ones_like(real_logits), tf.zeros_like(fake_logits)], 0)
-            loss = self._cross_entropy(labels, logits)
+            loss = tf.reduce_mean(self._cross_entropies(labels, logits))
             scaled_loss = self.d_optimizer.scale_loss(loss)  # float16's; `apply` divides it out
         gradients = tape.gradient(scaled_loss, variables)
         if self.recipe.gradient_penalty:
@@ -92,6 +108,7 @@ class GAN:
                 lambda: self._add_penalty_gradients(gradients, tf.split(images, 2)[0]),
                 lambda: gradients,
             )
+        gradients = mean_over_replicas(gradients)
         gradient_norm = tf.linalg.global_norm(gradients) / self.d_optimizer.scale_loss(1.0)
         self.d_optimizer.apply(gradients, variables)
         return {
@@ -119,7 +136,7 @@ class GAN:
         added = tape.gradient(scaled_penalty, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [gradient + more for gradient, more in zip(gradients, added, strict=True)]
 
-    def generator_step(self, latents):
+    def generator_step(self, latents, shift=None):
         """Updates the generator alone: its images should be labelled 1 by the discriminator.
 
         The gradient flows through the discriminator, but only the generator's variables are
@@ -129,43 +146,45 @@ class GAN:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             fake_images = self._evaluate(self.generator, latents, training=True)
-            logits = self._evaluate(self.discriminator, self._moved(fake_images), training=True, logits=True)
-            loss = self._cross_entropy(tf.ones_like(logits), logits)
+            logits = self._evaluate(self.discriminator, moved(fake_images, shift), training=True, logits=True)
+            loss = tf.reduce_mean(self._cross_entropies(tf.ones_like(logits), logits))
             scaled_loss = self.g_optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled_loss, variables)
+        gradients = mean_over_replicas(tape.gradient(scaled_loss, variables))
         gradient_norm = tf.linalg.global_norm(gradients) / self.g_optimizer.scale_loss(1.0)
         self.g_optimizer.apply(gradients, variables)
         return {"loss/g": loss, "gradient_norm/g": gradient_norm}
 
-    def train_step(self, real_images, discriminator_latents, generator_latents):
+    def train_step(self, real_images, discriminator_latents, generator_latents, shift=None):
         """One step: the discriminator is updated first, then the generator through the updated one.
 
-        Given its inputs and the step's number it draws nothing at random. Call it inside a `tf.function`
-        for speed.
+        Given its inputs it draws nothing at random. Call it inside a `tf.function` for speed.
 
         Args:
           real_images: float32 `[B, 28, 28, 1]` in [-1, 1].
           discriminator_latents: float32 `[B, 100]` in [-1, 1], for the fakes shown to D.
           generator_latents: float32 `[B, 100]` in [-1, 1], fresh ones for the generator's update.
+          shift: int32 `[2]`, the pixels down and right by which all that D sees is moved; None for none.
 
         Returns:
           A dict of float32 scalars, one for each name in `METRICS`.
         """
-        metrics = self.discriminator_step(real_images, discriminator_latents)
-        metrics.update(self.generator_step(generator_latents))
+        def update(real_images, discriminator_latents, generator_latents):
+            metrics = self.discriminator_step(real_images, discriminator_latents, shift)
+            metrics.update(self.generator_step(generator_latents, shift))
+            return metrics
+
+        metrics = on_slices(self.strategy, update, real_images, discriminator_latents, generator_latents)
         if self.recipe.averaging and self.step % AVERAGE_EVERY == 0:
             self._average()
         self.step.assign_add(1)
         return metrics
 
-    def _moved(self, images):
-        """The images `[B, 28, 28, 1]` moved by a few pixels, all alike; what leaves one edge enters at the other."""
+    def _draw_shift(self):
+        """Draws the pixels down and right, int32 `[2]`, of this step from (seed, step); 0 at first."""
+        key = tf.stack([tf.cast(self.config.seed, tf.int64), -1 - self.step])  # latents have the keys from 0
         reach = self.recipe.shift
-        if not reach:
-            return images
-        key = tf.stack([tf.cast(self.config.seed, tf.int64), -1 - self.step])  # latents have keys of their own: from 0
-        down_and_right = tf.random.stateless_uniform([2], key, -reach, reach + 1, tf.int32, alg="philox")
-        return tf.roll(images, down_and_right, [1, 2])
+        shift = tf.random.stateless_uniform([2], key, -reach, reach + 1, tf.int32, alg="philox")
+        return shift * tf.cast(self.step >= self.recipe.shift_after, tf.int32)
 
     def _average(self):
         """Moves the averaged generator a little towards the generator; faster at first."""
@@ -190,7 +209,8 @@ class GAN:
             real_images = to_unit(tf.cast(tf.gather(images, batch), tf.float32))[..., tf.newaxis]
             discriminator_latents = draw(index=self.step, use=DISCRIMINATOR)
             generator_latents = draw(index=self.step, use=GENERATOR)
-            metrics = self.train_step(real_images, discriminator_latents, generator_latents)
+            shift = self._draw_shift() if self.recipe.shift else None
+            metrics = self.train_step(real_images, discriminator_latents, generator_latents, shift)
             totals = {name: totals[name] + metrics[name] for name in METRICS}
         count = tf.cast(tf.shape(rows)[0], tf.float32)
         return {name: total / count for name, total in totals.items()}

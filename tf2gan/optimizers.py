@@ -27,7 +27,15 @@ def build_optimizer(network, recipe, learning_rate, *, total_steps, dtype):
     return optimizer
 
 
-class FusedSGD(keras.optimizers.SGD):
+class OnEveryReplica:
+    """Each replica updates its own copies: `GAN` has averaged the gradients, Keras would sum them again."""
+
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, getattr(variable, "value", variable), learning_rate)
+
+
+class FusedSGD(OnEveryReplica, keras.optimizers.SGD):
     """Keras' SGD with momentum."""
 
     def update_step(self, gradient, variable, learning_rate):
@@ -42,7 +50,7 @@ class FusedSGD(keras.optimizers.SGD):
         )
 
 
-class FusedAdam(keras.optimizers.Adam):
+class FusedAdam(OnEveryReplica, keras.optimizers.Adam):
     """Keras' Adam."""
 
     def update_step(self, gradient, variable, learning_rate):

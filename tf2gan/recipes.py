@@ -21,6 +21,7 @@ class Recipe:
         pass is dear (Karras et al. 2020).
       shift: what D sees, real and generated, is moved by at most so many pixels each way, each step
         another way: D learns the training images by heart less (Zhao et al. 2020); 0 for not at all.
+      shift_after: steps before that begins: at first D knows none by heart, and learns sooner without.
       averaging: decay a step of the running average of G's weights and statistics that samples are
         drawn from (Karras et al. 2017); 0 for none.
     """
@@ -35,6 +36,7 @@ class Recipe:
     gradient_penalty: float
     penalty_every: int
     shift: int
+    shift_after: int
     averaging: float
 
 
@@ -43,12 +45,12 @@ RECIPES = {
     "classic": Recipe(
         batch=128, adam=False, d_learning_rate=0.001, g_learning_rate=0.001, cosine=False,
         shuffled=False, fakes_in_training_mode=False, gradient_penalty=0, penalty_every=1,
-        shift=0, averaging=0,
+        shift=0, shift_after=0, averaging=0,
     ),
     # What was tried, and what it gave: docs/quality.md.
     "modern": Recipe(
         batch=32, adam=True, d_learning_rate=0.0006, g_learning_rate=0.001, cosine=True,
         shuffled=True, fakes_in_training_mode=True, gradient_penalty=0.5, penalty_every=8,
-        shift=2, averaging=0.995,
+        shift=2, shift_after=1875, averaging=0.995,
     ),
 }  # fmt: skip

@@ -5,6 +5,7 @@ import math
 import platform
 import shlex
 import shutil
+import signal
 import sys
 import time
 from contextlib import nullcontext
@@ -17,8 +18,9 @@ import tensorflow as tf
 import tf2gan
 from tf2gan.checkpoints import Checkpoints, best_figures, checkpoint_steps
 from tf2gan.config import TrainConfig
-from tf2gan.data import batch_rows, batches_per_epoch, load_training_data, total_steps
-from tf2gan.errors import Stopped, Tf2ganError, UsageError, brief
+from tf2gan.data import load_training_data, total_steps
+from tf2gan.distribution import any_machine, check_alike, check_batch, describe, is_chief, take_from_chief, why
+from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.evaluation import Evaluation
 from tf2gan.files import PARTIAL, locked, replacing
 from tf2gan.gan import GAN
@@ -28,6 +30,7 @@ from tf2gan.runs import create_run, resume_command
 from tf2gan.sampling import Sampler, plain
 from tf2gan.signals import StopSignals
 from tf2gan.summaries import Summaries, drop_after, summary_text
+from tf2gan.windows import evaluation_steps, windows
 
 FIXED_SAMPLES = 64
 RECIPE_LINES = {  # what a run says at its start
@@ -37,10 +40,11 @@ RECIPE_LINES = {  # what a run says at its start
 TIMELAPSE_FRAMES = 60  # at most: a megabyte or so
 
 
-def train(config, logdir, *, data=None, started=None, profile=False):
+def train(config, logdir, *, data=None, started=None, profile=False, strategy=None):
     """Trains a GAN as `config` says and returns the run folder it made inside `logdir`.
 
-    Everything is checked before the folder is made; an existing folder is never used.
+    Everything is checked before the folder is made; an existing folder is never used. Of several
+    machines the chief alone makes one; the others compute, and return None.
 
     Args:
       config: a `TrainConfig`.
@@ -49,61 +53,87 @@ def train(config, logdir, *, data=None, started=None, profile=False):
       started: `time.perf_counter()` when the start-up began, for the figure that is printed; by
         default now.
       profile: whether to profile one window, for TensorBoard's Profile tab.
+      strategy: what `tf2gan.distribution.choose` returned; by default everything is on one device.
     """
     started = started or time.perf_counter()
     data = data or load_training_data(config)
+    strategy = _agreed(strategy, config, data)
+    if not is_chief():
+        return _assist(config, data, strategy)
     run = create_run(logdir, config.name or f"{data.name}-{config.recipe}", config.to_json())
-    return _hold_and_fit(config, data, run, started, profile)
+    return _hold_and_fit(config, data, run, started, profile, strategy)
 
 
-def resume(run, *, data=None, started=None, profile=False, **changes):
+def resume(run, *, data=None, started=None, profile=False, strategy=None, **changes):
     """Goes on with the run in the folder `run` from its newest whole checkpoint; returns the folder.
 
     Without a checkpoint the run starts over in its folder; finished, it is left as it is.
 
     Args:
       run: the run folder.
-      data, started, profile: as in `train`.
+      data, started, profile, strategy: as in `train`.
       **changes: new values for `epochs`, `steps` or `mixed_precision`; they stay with the run.
     """
     started = started or time.perf_counter()
     config = TrainConfig.read(run).going_on(**changes)
-    return _hold_and_fit(config, data or load_training_data(config), Path(run), started, profile)
+    data = data or load_training_data(config)
+    strategy = _agreed(strategy, config, data)
+    if not is_chief():
+        return _assist(config, data, strategy)
+    return _hold_and_fit(config, data, Path(run), started, profile, strategy)
 
 
-def _hold_and_fit(config, data, run, started, profile):
+def _agreed(strategy, config, data):
+    """The strategy, once all machines are known to train the same, in equal slices."""
+    strategy = strategy or tf.distribute.get_strategy()
+    check_batch(strategy, config.batch)
+    check_alike(strategy, f"{config.to_json()} {len(data.images)}")
+    return strategy
+
+
+def _hold_and_fit(config, data, run, started, profile, strategy):
     """Trains while holding the run's lock; what the disk or the device refuses becomes one line."""
     try:
         with locked(run / ".lock", wait=False):
-            _fit(config, data, run, started, profile)
+            _fit(config, data, run, started, profile, strategy)
     except BlockingIOError as error:
         raise Tf2ganError(f"{run} is being trained by another process; wait, or start a new run") from error
     except (OSError, tf.errors.OpError) as error:
         raise Tf2ganError(
-            f"{run} stopped ({brief(error)}); its checkpoints are as they were: "
+            f"{run} stopped ({why(error)}); its checkpoints are as they were: "
             f"when that is put right, go on with {resume_command(run)}"
         ) from error
     return run
 
 
-def _fit(config, data, run, started, profile):
+def _assist(config, data, strategy):
+    """What a machine that is not the chief does: the chief's windows, from the chief's state, nothing else."""
+    try:
+        gan = GAN(config, total_steps=total_steps(config, data), strategy=strategy)
+        take_from_chief([gan.step, *gan.variables], strategy)
+        print("training; the chief alone shows and saves", flush=True)
+        with StopSignals() as stop:
+            for step, images, rows in windows(config, data, int(gan.step.numpy())):
+                gan.train_steps(images, rows)
+                if any_machine(strategy, stop.received):
+                    raise Stopped(f"stopped after step {step}; the chief saves", stop.received or signal.SIGTERM)
+    except tf.errors.OpError as error:
+        raise Tf2ganError(f"stopped ({why(error)}); start all machines again, with --resume") from error
+
+
+def _fit(config, data, run, started, profile, strategy):
     total = total_steps(config, data)
-    gan = GAN(config, total_steps=total)
+    gan = GAN(config, total_steps=total, strategy=strategy)
     checkpoints = Checkpoints(gan, run, keep=config.keep)
     step = checkpoints.restore()
+    take_from_chief([gan.step, *gan.variables], strategy)
     if step > total:
         raise UsageError(f"{run} has done {step} steps, more than the {total} asked for; give at least {step}")
     if step == total:
         print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
         return
     _tidy(run, config, step)
-    images, count = tf.constant(data.images), len(data.images)  # uint8, on the device once
-    order = config.seed if gan.recipe.shuffled else None
-    evaluate_every = config.evaluate_every
-    if evaluate_every is None:
-        evaluate_every = batches_per_epoch(count, config.batch)
-    cadences = [config.log_every, config.image_every, config.checkpoint_every, evaluate_every]
-    quality = None
+    evaluate_every, quality = evaluation_steps(config, data), None
     with Summaries(run) as summaries, StopSignals() as stop:
         pictures = _Pictures(gan, run, summaries)
         train_steps = gan.train_steps.get_concrete_function()  # the one trace
@@ -113,13 +143,11 @@ def _fit(config, data, run, started, profile):
         evaluation = Evaluation(gan, data, summaries) if evaluate_every else None
         print(RECIPE_LINES[config.recipe])
         print(
-            f"start-up {time.perf_counter() - started:.1f} s; "
+            f"start-up {time.perf_counter() - started:.1f} s; {describe(strategy)}"
             f"computing in {gan.dtype.name}: {gan.dtype_reason}", flush=True,
         )  # fmt: skip
         progress = Progress(step, total, batch=config.batch)
-        while step < total:
-            until = next_stop(step, total, *filter(None, cadences))
-            rows = batch_rows(step, until - step, count=count, batch=config.batch, seed=order)
+        for until, images, rows in windows(config, data, step):
             # The second window: the first warms up.
             with tf.profiler.experimental.Profile(str(run)) if profile and progress.windows == 1 else nullcontext():
                 metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
@@ -133,7 +161,8 @@ def _fit(config, data, run, started, profile):
             if step % config.image_every == 0 or step == total:
                 pictures.write(step)
             evaluating = evaluation and (step % evaluate_every == 0 or step == total)
-            saving = step % config.checkpoint_every == 0 or step == total or stop.received
+            stopping = any_machine(strategy, stop.received)
+            saving = step % config.checkpoint_every == 0 or step == total or stopping
             if (evaluating or saving) and (bad := gan.non_finite_variable()):
                 raise _gone_bad(run, f"{bad} is not finite", window)
             if evaluating and (quality := evaluation.at(step)):
@@ -144,10 +173,10 @@ def _fit(config, data, run, started, profile):
             if saving:
                 summaries.flush()  # before the checkpoint: no curve may lag behind it
                 checkpoints.save()
-            if stop.received and step < total:
+            if stopping and step < total:
                 raise Stopped(
                     f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
-                    stop.received,
+                    stop.received or signal.SIGTERM,
                 )
             progress.resume()
 
@@ -190,7 +219,7 @@ def _begin(gan, data, run, summaries, graph):
 
 def _end(gan, run, summaries, evaluation, quality, speed):
     """Writes what is known after the last step: the time lapse, the projector, figures for scripts."""
-    step = int(gan.step)
+    step = int(gan.step.numpy())
     frames = sorted((run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1]))
     frames = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int))]
     write_gif(run / "samples" / "timelapse.gif", map(read_png, frames), seconds_per_frame=0.1)
@@ -225,8 +254,3 @@ def _gone_bad(run, what, window):
         f"{what} after {window} of {run}, which stops here; {kept}. The same settings would lead "
         "there again: start a new run with another --seed, --batch or --mixed-precision"
     )
-
-
-def next_stop(step, total, *cadences):
-    """The step at which the window that begins at `step` ends: the next multiple of any cadence."""
-    return min(total, *((step // cadence + 1) * cadence for cadence in cadences))

@@ -1,0 +1,209 @@
+"""One device, several, or several machines: TensorFlow's own strategies, chosen in one place.
+
+The number of replicas does not change a run: a step's batch, latents and shift are drawn once from
+(seed, step), each replica takes its slice of them, gradients are averaged once, and
+BatchNormalization's statistics and the metrics are those of the whole batch.
+"""
+
+import faulthandler
+import functools
+import hashlib
+import json
+import os
+import signal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf2gan.errors import Tf2ganError, UsageError, brief
+
+JOIN_SECONDS = 300  # that machines wait for each other: a cluster starts them minutes apart
+
+
+def choose(devices=None):
+    """Returns this process' `tf.distribute` strategy; call it before TensorFlow looks for its devices.
+
+    With TF_CONFIG set it is one of several machines (`MultiWorkerMirroredStrategy`); otherwise it has
+    several devices (`MirroredStrategy`) where more than one is named, or more than one GPU is visible.
+
+    Args:
+      devices: names such as `GPU:0,GPU:2`, with commas; CPUs are logical ones, made as needed.
+
+    Raises:
+      UsageError: a name or TF_CONFIG is wrong.
+      Tf2ganError: the machines do not come together.
+    """
+    if os.environ.get("TF_CONFIG"):
+        if devices:
+            raise UsageError("--devices and TF_CONFIG are both given; several machines use all of their GPUs")
+        return _join()
+    names = devices.split(",") if devices else []
+    cpus = sum(name.startswith("CPU:") for name in names)
+    if cpus > 1:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * cpus
+        )
+    found = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
+    if wrong := [name for name in names if name not in found]:
+        raise UsageError(f"--devices names {wrong[0]!r}; choose from {', '.join(found)}")
+    if len(set(names)) < len(names):
+        raise UsageError(f"--devices names one device twice: {devices}")
+    names = names or [name for name in found if name.startswith("GPU:")]
+    if len(names) > 1:
+        return tf.distribute.MirroredStrategy(names)
+    return tf.distribute.OneDeviceStrategy(names[0]) if devices else tf.distribute.get_strategy()
+
+
+def _join():
+    """Meets the other machines; TensorFlow alone would wait for an hour, deaf to signals and timers of Python."""
+    cluster, _, _ = read_tf_config()
+    addresses = ", ".join(address for job in cluster.values() for address in job)
+    print(f"waiting for the machines of TF_CONFIG ({addresses}); ends after {JOIN_SECONDS} s without them", flush=True)
+    handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(JOIN_SECONDS, exit=True, file=nowhere)  # its timer needs no Python
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+            raise Tf2ganError(f"the machines of TF_CONFIG ({addresses}) did not come together ({brief(error)})") from error
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+            signal.signal(signal.SIGINT, handler)
+
+
+def read_tf_config():
+    """Returns (cluster, type, index) of TF_CONFIG, or raises `UsageError`, one line."""
+    text = os.environ["TF_CONFIG"]
+    example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+    try:
+        config = json.loads(text)
+        cluster, kind, index = config["cluster"], config["task"]["type"], int(config["task"]["index"])
+        addresses = [address for job in cluster.values() for address in job]
+        assert all(isinstance(address, str) for address in addresses)
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
+        raise UsageError(f"TF_CONFIG is {text[:100]!r}; expected {example}") from error
+    if unknown := sorted(set(cluster) - {"chief", "worker"}):
+        raise UsageError(f"TF_CONFIG has a job {unknown[0]!r}; only chief and worker compute here")
+    if len(cluster.get("chief", ())) > 1 or not cluster.get("chief") and not cluster.get("worker"):
+        raise UsageError("TF_CONFIG has no chief: give one `chief`, or `worker`s, the first of whom is chief")
+    if len(set(addresses)) < len(addresses):
+        raise UsageError(f"TF_CONFIG names one address twice: {', '.join(addresses)}")
+    if not 0 <= index < len(cluster.get(kind, ())):
+        raise UsageError(f"TF_CONFIG's task is {kind} {index}, which its cluster lacks")
+    return cluster, kind, index
+
+
+def is_chief():
+    """Whether this process writes: the only one, or the first of several."""
+    if not os.environ.get("TF_CONFIG"):
+        return True
+    cluster, kind, index = read_tf_config()
+    return kind == "chief" or index == 0 and not cluster.get("chief")
+
+
+def check_batch(strategy, batch):
+    """Raises `UsageError` when a batch cannot be cut into equal slices."""
+    replicas = strategy.num_replicas_in_sync
+    if batch % replicas:
+        raise UsageError(
+            f"--batch {batch} cannot be cut into {replicas} equal slices, one a replica; "
+            f"give {batch // replicas * replicas or replicas} or {(batch // replicas + 1) * replicas}"
+        )
+
+
+def synchronise_batch_statistics(network, strategy):
+    """Makes BatchNormalization take its statistics over the batches of all replicas."""
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = strategy.num_replicas_in_sync > 1
+
+
+def on_slices(strategy, update, *batches):
+    """Calls `update` on every replica with its slice of the `batches`; returns what one of them returns.
+
+    Args:
+      strategy: a `tf.distribute` strategy.
+      update: returns a dict of scalars; the mean over the replicas is taken of each.
+      *batches: tensors `[B, ...]`, B a multiple of the replicas.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return update(*batches)
+
+    def on_one():
+        number = tf.distribute.get_replica_context().replica_id_in_sync_group
+        metrics = update(*(tf.reshape(batch, (replicas, -1, *batch.shape[1:]))[number] for batch in batches))
+        means = mean_over_replicas(tf.stack(list(metrics.values())))
+        return dict(zip(metrics, tf.unstack(means), strict=True))
+
+    return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], strategy.run(on_one))
+
+
+def mean_over_replicas(tensors):
+    """The mean over all replicas of each tensor, on every replica; as they are where there is one."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return tensors
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, tensors)
+
+
+@functools.lru_cache(maxsize=1)
+def _sum(strategy):
+    local = len(strategy.extended.worker_devices)
+
+    def on_one(tensors):
+        # Each machine counts once, whatever its number of replicas.
+        context = tf.distribute.get_replica_context()
+        counts = context.replica_id_in_sync_group % local == 0
+        own = [tensor * tf.cast(counts, tensor.dtype) for tensor in tensors]
+        return [context.all_reduce(tf.distribute.ReduceOp.SUM, tensor) for tensor in own]
+
+    return tf.function(lambda tensors: strategy.run(on_one, (tensors,)), autograph=False)
+
+
+def sum_over_machines(strategy, arrays):
+    """The sum over all machines of each of a list of arrays, on every machine."""
+    if not os.environ.get("TF_CONFIG"):
+        return arrays
+    sums = _sum(strategy)([tf.constant(array) for array in arrays])
+    return [strategy.experimental_local_results(total)[0].numpy() for total in sums]
+
+
+def any_machine(strategy, flag):
+    """Whether `flag` is true on any machine; all of them must ask."""
+    return bool(sum_over_machines(strategy, [np.float32(bool(flag))])[0])
+
+
+def take_from_chief(variables, strategy):
+    """Gives variables the values that they have on the chief; all machines must call it."""
+    if os.environ.get("TF_CONFIG"):
+        own = [variable.numpy() if is_chief() else np.zeros_like(variable.numpy()) for variable in variables]
+        for variable, value in zip(variables, sum_over_machines(strategy, own), strict=True):
+            variable.assign(value)
+
+
+def why(error):
+    """What an exception of TensorFlow means, on one line."""
+    lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+    if os.environ.get("TF_CONFIG") and isinstance(error, lost):
+        return "another machine ended or cannot be reached"
+    return brief(error)
+
+
+def describe(strategy):
+    """How many replicas compute, for the line that a run begins with; empty for one."""
+    replicas = strategy.num_replicas_in_sync
+    return f"{replicas} replicas; " if replicas > 1 else ""
+
+
+def check_alike(strategy, settings):
+    """Raises `Tf2ganError` unless all machines were started with the same settings, a string."""
+    if not os.environ.get("TF_CONFIG"):
+        return
+    cluster, _, _ = read_tf_config()
+    digest = hashlib.sha256((settings + json.dumps(cluster, sort_keys=True)).encode()).digest()
+    own = np.frombuffer(digest[:16], np.uint16).astype(np.float64)
+    machines = sum(map(len, cluster.values()))
+    if np.any(sum_over_machines(strategy, [own])[0] != machines * own):
+        raise Tf2ganError("the machines were started with different flags, data or TF_CONFIGs; give all the same")
