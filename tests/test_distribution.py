@@ -85,7 +85,14 @@ def flags(settings):
     return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
 
 
-def test_a_machine_lost_and_both_started_again_equal_one_machine(small, tmp_path):
+@pytest.mark.parametrize(
+    "number, status, said",
+    [
+        (signal.SIGKILL, 1, "another machine ended or cannot be reached"),
+        pytest.param(signal.SIGTERM, 143, "stopped and saved at step", marks=pytest.mark.slow),
+    ],
+)
+def test_a_machine_lost_and_both_started_again_equal_one_machine(small, tmp_path, number, status, said):
     """Two processes on loopback: one is killed, the other ends by itself; then --resume."""
     settings = {**small, "steps": 30, "checkpoint_every": 5}
     whole = tf2gan.train(TrainConfig(**settings), tmp_path / "one")
@@ -93,15 +100,14 @@ def test_a_machine_lost_and_both_started_again_equal_one_machine(small, tmp_path
     for line in chief.stdout:
         if line.startswith("step 8/"):
             break
-    other.send_signal(signal.SIGKILL)
+    other.send_signal(number)
     _, error = chief.communicate(timeout=60)
-    assert chief.returncode == 1 and error.count("\n") == 1, error
-    assert "another machine ended or cannot be reached" in error and "--resume 00000-digits-classic" in error
+    assert chief.returncode == status and error.count("\n") == 1, error
+    assert said in error and "--resume 00000-digits-classic" in error
     other.communicate()
 
     run = tmp_path / "two" / "00000-digits-classic"
-    last = checkpoint_steps(run)[-1]
-    assert last < 30
+    assert checkpoint_steps(run)[-1] < 30
     chief, other = start_both("--logdir", tmp_path / "two", "--resume", "--steps=30")
     shown, error = chief.communicate(timeout=120)
     assert chief.returncode == 0 and "2 replicas" in shown and "step 30/30" in shown, error
@@ -165,6 +171,7 @@ def test_the_chief_is_the_first():
     "args, status, said",
     [
         (["--devices=CPU:0,CPU:1", "--batch=7"], 2, "--batch 7 cannot be cut into 2 equal slices, one a replica; give 6 or 8"),
+        (["--devices=CPU:0,CPU:1", "--mixed-precision=float16"], 2, "float16 is for one device, and there are 2"),
         (["--devices=GPU:99"], 2, "--devices names 'GPU:99'; choose from CPU:0"),
         (["--devices=CPU:0,CPU:0"], 2, "names one device twice"),
     ],

@@ -102,9 +102,11 @@ def is_chief():
     return kind == "chief" or index == 0 and not cluster.get("chief")
 
 
-def check_batch(strategy, batch):
-    """Raises `UsageError` when a batch cannot be cut into equal slices."""
+def check_settings(strategy, batch, dtype):
+    """Raises `UsageError` when a batch cannot be cut into equal slices, or replicas cannot compute in `dtype`."""
     replicas = strategy.num_replicas_in_sync
+    if replicas > 1 and dtype == tf.float16:  # its scaled losses decide on a replica what all must do
+        raise UsageError(f"float16 is for one device, and there are {replicas}; choose --mixed-precision bfloat16, or one of --devices")
     if batch % replicas:
         raise UsageError(
             f"--batch {batch} cannot be cut into {replicas} equal slices, one a replica; "

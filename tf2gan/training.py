@@ -19,12 +19,13 @@ import tf2gan
 from tf2gan.checkpoints import Checkpoints, best_figures, checkpoint_steps
 from tf2gan.config import TrainConfig
 from tf2gan.data import load_training_data, total_steps
-from tf2gan.distribution import any_machine, check_alike, check_batch, describe, is_chief, take_from_chief, why
+from tf2gan.distribution import any_machine, check_alike, check_settings, describe, is_chief, take_from_chief, why
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.evaluation import Evaluation
 from tf2gan.files import PARTIAL, locked, replacing
 from tf2gan.gan import GAN
 from tf2gan.images import read_png, tile_grid, write_gif, write_png
+from tf2gan.precision import choose_dtype
 from tf2gan.progress import Progress
 from tf2gan.runs import create_run, resume_command
 from tf2gan.sampling import Sampler, plain
@@ -86,7 +87,7 @@ def resume(run, *, data=None, started=None, profile=False, strategy=None, **chan
 def _agreed(strategy, config, data):
     """The strategy, once all machines are known to train the same, in equal slices."""
     strategy = strategy or tf.distribute.get_strategy()
-    check_batch(strategy, config.batch)
+    check_settings(strategy, config.batch, choose_dtype(config.mixed_precision)[0])
     check_alike(strategy, f"{config.to_json()} {len(data.images)}")
     return strategy
 
