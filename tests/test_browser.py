@@ -6,24 +6,12 @@ failure.
 
 import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
 
+from browser import CHROMIUM, looking, open_tab, serving
 from tf2gan.summaries import CHARTS
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
-FLAGS = [  # as root, without a GPU (the projector draws with WebGL), and silent
-    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist",
-    "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
-MINUTE = 60_000  # milliseconds
 pytestmark = pytest.mark.xdist_group("ruler")
 
 
@@ -34,28 +22,8 @@ def run(measured):
 
 @pytest.fixture(scope="module")
 def address(run):
-    """Serves the folder of the run with TensorBoard on a free port of this machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tensorboard.main", "--logdir", run.parent, "--host", "127.0.0.1",
-         "--port", str(port), "--samples_per_plugin", "images=1000"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            except OSError:
-                assert process.poll() is None, "TensorBoard ended"
-                time.sleep(0.5)
+    with serving(run.parent) as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +31,8 @@ def page(address):
     if not CHROMIUM:
         reason = "no Chromium: apt-get install chromium, or set CHROMIUM to one"
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.set_default_timeout(MINUTE)
+    with looking() as page:
         yield page
-        browser.close()
-
-
-def open_tab(page, address, tab):
-    page.goto(f"{address}#{tab}")
-    page.reload()
 
 
 def test_the_run_and_its_charts(page, address, run):
