@@ -45,13 +45,13 @@ def serving(logdir):
 
 
 @contextlib.contextmanager
-def looking():
+def looking(height=900):
     """Gives an empty page of a Chromium without a window."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page = browser.new_page(viewport={"width": 1400, "height": height})
         page.set_default_timeout(MINUTE)
         yield page
         browser.close()
@@ -64,7 +64,7 @@ def open_tab(page, address, tab):
 
 if __name__ == "__main__":
     logdir, file, *tab = sys.argv[1:]
-    with serving(logdir) as address, looking() as page:
+    with serving(logdir) as address, looking(height=1250) as page:
         time.sleep(5)  # until the runs are read
         open_tab(page, address, tab[0] if tab else "custom_scalars")
         time.sleep(10)  # until all is drawn
