@@ -156,17 +156,6 @@ def test_what_is_wrong_with_tf_config_is_said(monkeypatch, config, said):
     assert "\n" not in str(error.value)
 
 
-def test_the_chief_is_the_first():
-    for cluster, kind, index, chief in (
-        (CLUSTER, "worker", 0, True), (CLUSTER, "worker", 1, False),
-        ({**CLUSTER, "chief": ["c:1"]}, "worker", 0, False), ({**CLUSTER, "chief": ["c:1"]}, "chief", 0, True),
-    ):  # fmt: skip
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}}))
-            assert distribution.is_chief() == chief
-    assert distribution.is_chief()
-
-
 @pytest.mark.parametrize(
     "args, status, said",
     [

@@ -94,12 +94,13 @@ def read_tf_config():
     return cluster, kind, index
 
 
-def is_chief():
-    """Whether this process writes: the only one, or the first of several."""
-    if not os.environ.get("TF_CONFIG"):
-        return True
-    cluster, kind, index = read_tf_config()
-    return kind == "chief" or index == 0 and not cluster.get("chief")
+def is_chief(strategy):
+    """Whether this process writes: the only one, or the first of several machines."""
+    return strategy.extended.should_checkpoint
+
+
+def _several_machines(strategy):
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def check_settings(strategy, batch, dtype):
@@ -166,7 +167,7 @@ def _sum(strategy):
 
 def sum_over_machines(strategy, arrays):
     """The sum over all machines of each of a list of arrays, on every machine."""
-    if not os.environ.get("TF_CONFIG"):
+    if not _several_machines(strategy):
         return arrays
     sums = _sum(strategy)([tf.constant(array) for array in arrays])
     return [strategy.experimental_local_results(total)[0].numpy() for total in sums]
@@ -179,16 +180,16 @@ def any_machine(strategy, flag):
 
 def take_from_chief(variables, strategy):
     """Gives variables the values that they have on the chief; all machines must call it."""
-    if os.environ.get("TF_CONFIG"):
-        own = [variable.numpy() if is_chief() else np.zeros_like(variable.numpy()) for variable in variables]
+    if _several_machines(strategy):
+        own = [variable.numpy() if is_chief(strategy) else np.zeros_like(variable.numpy()) for variable in variables]
         for variable, value in zip(variables, sum_over_machines(strategy, own), strict=True):
             variable.assign(value)
 
 
-def why(error):
+def why(error, strategy):
     """What an exception of TensorFlow means, on one line."""
     lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
-    if os.environ.get("TF_CONFIG") and isinstance(error, lost):
+    if _several_machines(strategy) and isinstance(error, lost):
         return "another machine ended or cannot be reached"
     return brief(error)
 
@@ -201,7 +202,7 @@ def describe(strategy):
 
 def check_alike(strategy, settings):
     """Raises `Tf2ganError` unless all machines were started with the same settings, a string."""
-    if not os.environ.get("TF_CONFIG"):
+    if not _several_machines(strategy):
         return
     cluster, _, _ = read_tf_config()
     digest = hashlib.sha256((settings + json.dumps(cluster, sort_keys=True)).encode()).digest()

@@ -59,7 +59,7 @@ def train(config, logdir, *, data=None, started=None, profile=False, strategy=No
     started = started or time.perf_counter()
     data = data or load_training_data(config)
     strategy = _agreed(strategy, config, data)
-    if not is_chief():
+    if not is_chief(strategy):
         return _assist(config, data, strategy)
     run = create_run(logdir, config.name or f"{data.name}-{config.recipe}", config.to_json())
     return _hold_and_fit(config, data, run, started, profile, strategy)
@@ -79,7 +79,7 @@ def resume(run, *, data=None, started=None, profile=False, strategy=None, **chan
     config = TrainConfig.read(run).going_on(**changes)
     data = data or load_training_data(config)
     strategy = _agreed(strategy, config, data)
-    if not is_chief():
+    if not is_chief(strategy):
         return _assist(config, data, strategy)
     return _hold_and_fit(config, data, Path(run), started, profile, strategy)
 
@@ -101,7 +101,7 @@ def _hold_and_fit(config, data, run, started, profile, strategy):
         raise Tf2ganError(f"{run} is being trained by another process; wait, or start a new run") from error
     except (OSError, tf.errors.OpError) as error:
         raise Tf2ganError(
-            f"{run} stopped ({why(error)}); its checkpoints are as they were: "
+            f"{run} stopped ({why(error, strategy)}); its checkpoints are as they were: "
             f"when that is put right, go on with {resume_command(run)}"
         ) from error
     return run
@@ -119,7 +119,7 @@ def _assist(config, data, strategy):
                 if any_machine(strategy, stop.received):
                     raise Stopped(f"stopped after step {step}; the chief saves", stop.received or signal.SIGTERM)
     except tf.errors.OpError as error:
-        raise Tf2ganError(f"stopped ({why(error)}); start all machines again, with --resume") from error
+        raise Tf2ganError(f"stopped ({why(error, strategy)}); start all machines again, with --resume") from error
 
 
 def _fit(config, data, run, started, profile, strategy):
