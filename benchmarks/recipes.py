@@ -49,11 +49,14 @@ class NoisyGAN(GAN):
         self._evaluate = noisy
 
 
-SHORT = {"cosine": False, "averaging": 0.99}  # for runs of half an epoch
+SHORT = {"cosine": False, "averaging": 0.99, "shift": 0}  # for runs of half an epoch
 PLAIN_64 = {**SHORT, "batch": 64, "d_learning_rate": 0.0002, "gradient_penalty": 0}
 PLAIN_32 = {**PLAIN_64, "batch": 32}
 VARIANTS = {  # name: changes of `modern`
     "modern": {},
+    "unmoved": {"shift": 0},
+    "moved-at-once": {"shift_after": 0},
+    "moved-by-one": {"shift": 1},
     "short": SHORT,
     "64": PLAIN_64,
     "64-noise": PLAIN_64,
