@@ -23,6 +23,11 @@ def saved_state(run, step):
     return {name: reader.get_tensor(name).tobytes() for name in names}
 
 
+def flags(settings):
+    """Settings of a `TrainConfig` as flags of train.py."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+
+
 @pytest.fixture
 def python():
     """Runs `python ARGS` in the checkout as a person would and returns the finished process."""

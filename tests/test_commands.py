@@ -9,6 +9,7 @@ from PIL import Image
 import generate
 import tf2gan.commands
 import train
+from conftest import flags
 from tf2gan import checkpoints
 from tf2gan.runs import create_run, find_run
 
@@ -46,8 +47,7 @@ def test_what_is_wrong_is_said_before_tensorflow_is_imported(python, script, arg
 
 def test_from_nothing_to_digits(python, small, tmp_path):
     """The three commands of the README on a small scale, through real processes."""
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in small.items()]
-    result = python("train.py", "--logdir", tmp_path, *flags)
+    result = python("train.py", "--logdir", tmp_path, *flags(small))
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert [line.split()[1] for line in lines if line.startswith("step ")] == ["2/6", "3/6", "4/6", "6/6"]
@@ -60,21 +60,21 @@ def test_from_nothing_to_digits(python, small, tmp_path):
 
 
 def test_dry_run_makes_nothing(small, tmp_path, capsys):
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in small.items()]
-    train.main(["--logdir", str(tmp_path / "runs"), "--dry-run", *flags])
+    train.main(["--logdir", str(tmp_path / "runs"), "--dry-run", *flags(small)])
     assert "40 images of digits, 6 steps" in capsys.readouterr().out
     assert not (tmp_path / "runs").exists()
 
 
 def test_resume_on_the_command_line(small, tmp_path, capsys):
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in small.items()]
-    train.main(["--logdir", str(tmp_path), *flags, "--steps=2"])
+    train.main(["--logdir", str(tmp_path), *flags(small), "--steps=2"])
     train.main(["--logdir", str(tmp_path), "--resume", "--steps", "3"])
     run = tmp_path / "00000-digits-classic"
     assert checkpoints.checkpoint_steps(run) == [2, 3]
     with pytest.raises(SystemExit) as stopped:
         train.main(["--logdir", str(tmp_path), "--resume", "00000", "--batch", "9"])
     assert stopped.value.code == 2 and "--batch 9 contradicts" in capsys.readouterr().err
+    train.main(["--logdir", str(tmp_path), *flags(small), "--steps=1"])  # a second run gets a second folder
+    assert "00001-digits-classic" in capsys.readouterr().out
 
 
 def generate_npy(trained, tmp_path, *args):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tf2gan
-from conftest import ROOT
+from conftest import ROOT, flags
 from tf2gan import distribution
 from tf2gan.checkpoints import checkpoint_steps
 from tf2gan.config import TrainConfig
@@ -79,10 +79,6 @@ def free_ports():
 def start_both(*args):
     ports = free_ports()
     return [start(number, ports, *args) for number in (0, 1)]
-
-
-def flags(settings):
-    return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
 
 
 @pytest.mark.parametrize(
