@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import importlib
 import time
 
 from tf2gan.commands import Parser, import_tensorflow, run_command
@@ -61,7 +60,13 @@ def main(args=None):
             print(config.to_json(), end="")
             print(f"{len(data.images)} images of {data.name}, {total_steps(config, data)} steps")
             return
-        strategy = import_tensorflow(lambda: importlib.import_module("tf2gan.distribution").choose(flags["devices"]))
+
+        def find_devices():
+            from tf2gan.distribution import choose
+
+            return choose(flags["devices"])
+
+        strategy = import_tensorflow(find_devices)
         how = {"data": data, "started": started, "profile": flags["profile"], "strategy": strategy}
         from tf2gan import training
 
