@@ -229,23 +229,25 @@ def measure(table, rounds):
     return {name: statistics.median(times) for name, times in turns.items()}
 
 
-def whole(batch, steps):
-    """What summaries, pictures and checkpoints cost a real run at the default cadences."""
-    bare = Worker(f"ours(None, {batch}, 10)")
-    turns = [bare.turn() for _ in range(steps // 20)]
+def whole(precision, batch, steps):
+    """A real run at the default cadences: whether its steps are slower than bare ones, and what is around them."""
+    bare = Worker(f"ours({precision!r}, {batch}, 10)")
+    turns = [bare.turn() for _ in range(5)]
     with tempfile.TemporaryDirectory() as logdir:
+        flags = [f"--logdir={logdir}", f"--steps={steps}", f"--batch={batch}"]
+        flags += [f"--mixed-precision={precision}"] if precision else []
         start = time.perf_counter()
         output = subprocess.run(
-            [sys.executable, "train.py", f"--logdir={logdir}", f"--steps={steps}", f"--batch={batch}"],
-            cwd=ROOT, text=True, capture_output=True, check=True,
-        ).stdout  # fmt: skip
+            [sys.executable, "train.py", *flags], cwd=ROOT, text=True, capture_output=True, check=True
+        ).stdout
         seconds = time.perf_counter() - start
-    turns += [bare.turn() for _ in range(steps // 20)]
+    turns += [bare.turn() for _ in range(5)]
     bare.close()
-    start_up = float(re.search(r"start-up ([\d.]+) s", output)[1])
-    expected = statistics.mean(turns) * steps / 10
-    print(f"train.py, {steps} steps of {batch}: {seconds:.1f} s, of which start-up {start_up:.1f} s")
-    print(f"the same steps bare: {expected:.1f} s; around the step: {(seconds - start_up) / expected - 1:+.1%}")
+    start_up, stepping, around = map(float, re.search(r"start-up ([\d.]+) s.*steps ([\d.]+) s.*them ([\d.]+) s", output, re.S).groups())
+    expected = statistics.median(turns) * steps / 10
+    print(f"train.py, {steps} steps of {batch}, {precision or 'float32'}: {seconds:.1f} s, of which start-up {start_up:.1f} s,")
+    print(f"steps {stepping:.1f} s (bare {expected:.1f} s: {stepping / expected - 1:+.1%}), around them {around:.1f} s;")
+    print(f"without start-up {(seconds - start_up) / expected - 1:+.1%} of the bare steps' time")
 
 
 def main():
@@ -255,12 +257,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default: 7)")
     parser.add_argument("--sizes", action="store_true", help="batch sizes and generation instead")
     parser.add_argument("--whole", type=int, metavar="STEPS", help="a whole run of so many steps against bare steps instead")
+    parser.add_argument("--mixed-precision", metavar="bfloat16", help="what --whole computes in, as of train.py (default: float32)")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.worker:
         work(flags.worker)
     elif flags.whole:
-        whole(flags.batch, flags.whole)
+        whole(flags.mixed_precision, flags.batch, flags.whole)
     elif flags.sizes:
         print("| batch | training, images/s | generation, images/s |\n| --- | --- | --- |")
         for batch in (16, 32, 64, 128, 256, 512, 1024):

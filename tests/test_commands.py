@@ -1,5 +1,6 @@
 """The two command lines, as a person types them."""
 
+import re
 import sys
 
 import numpy as np
@@ -146,4 +147,5 @@ def test_progress_bar_on_a_terminal(monkeypatch, capsys):
     progress = Progress(10, 30, batch=8)
     assert progress.window(20, {"loss/d": 0.5, "loss/g": 0.7}) > 0
     shown = capsys.readouterr().out
+    assert re.fullmatch(r"steps \d+\.\d s; around them \d+\.\d s \(\d+\.\d%\)", progress.costs())
     assert "10/20" in shown and "loss/d" in shown and "images/s" in shown and "s/step" in shown

@@ -26,9 +26,9 @@ class Evaluation:
 
     def __init__(self, gan, data, summaries):
         self._gan, self._data, self._summaries = gan, data, summaries
-        self._sampler = Sampler(gan.averaged_generator, gan.discriminator)
-        # D's scores would double the cost of 10,000 images, and float32 nearly so where bfloat16 is fast.
-        self._plain = Sampler(gan.averaged_generator, dtype=gan.dtype)
+        # Float32 would nearly double the cost where bfloat16 is fast.
+        self._sampler = Sampler(gan.averaged_generator, gan.discriminator, dtype=gan.dtype)
+        self._plain = Sampler(gan.averaged_generator, dtype=gan.dtype)  # D's scores would double it again
         self._held_out = data.images if data.test_images is None else data.test_images
         self._ruler = None
         self._unmeasured = why_not(data)

@@ -18,6 +18,7 @@ class Progress:
     def __init__(self, first, total, *, batch):
         self._first, self._total, self._batch = first, total, batch
         self._step, self._time = first, time.perf_counter()
+        self._began = self._time
         self._seconds, self.windows = 0.0, 0
         self._bar = None
         if sys.stdout.isatty():
@@ -51,3 +52,8 @@ class Progress:
     def mean_speed(self):
         """Images per second of all windows so far."""
         return (self._step - self._first) * self._batch / self._seconds
+
+    def costs(self):
+        """A line: the seconds of the steps, and of all that was shown, measured and saved around them."""
+        around = time.perf_counter() - self._began - self._seconds
+        return f"steps {self._seconds:.1f} s; around them {around:.1f} s ({around / self._seconds:.1%})"

@@ -197,7 +197,8 @@ def _share_within(points, centres, radii):
 
 def _rowwise(reduce, points, others):
     """Applies `reduce` to the squared distances `[block, M]` of blocks of points: memory stays bounded."""
-    squares = np.sum(others**2, 1)
+    others = tf.constant(others)  # not an array, which would be copied into the graph
+    squares = tf.reduce_sum(others**2, 1)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def block(rows):

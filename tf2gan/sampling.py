@@ -45,8 +45,8 @@ class Sampler:
     Args:
       generator: the network that draws.
       discriminator: the one that scores; without it scores are 0.
-      dtype: what the images of `blocks` are computed in; bfloat16 is a rounding away, and quicker
-        where the machine is.
+      dtype: what convolutions and matrix products are computed in; bfloat16 is a rounding away, and
+        quicker where the machine is.
     """
 
     def __init__(self, generator, discriminator=None, *, dtype=tf.float32):
@@ -56,17 +56,19 @@ class Sampler:
             images = evaluate(generator, latents, training=False, dtype=dtype)
             scores = tf.zeros((BLOCK, 1))
             if discriminator is not None:
-                scores = evaluate(discriminator, images, training=False, logits=True)
+                scores = evaluate(discriminator, images, training=False, dtype=dtype, logits=True)
             return images, scores
 
         self._block = block
         self._generator = generator
         self._discriminator = discriminator
+        self._dtype = dtype
 
     def at(self, latents):
         """Returns the images of given latents `[N, 100]`: uint8 `[N, 28, 28]`."""
         blocks = [
-            evaluate(self._generator, latents[i : i + BLOCK], training=False) for i in range(0, len(latents), BLOCK)
+            evaluate(self._generator, latents[i : i + BLOCK], training=False, dtype=self._dtype)
+            for i in range(0, len(latents), BLOCK)
         ]
         return to_pixels(np.concatenate(blocks)[..., 0])
 
@@ -74,7 +76,7 @@ class Sampler:
         """Returns the discriminator's logits `[N]` of uint8 images `[N, 28, 28]`."""
         images = to_unit(pixels.astype(np.float32))[..., np.newaxis]
         blocks = [
-            evaluate(self._discriminator, images[i : i + BLOCK], training=False, logits=True)
+            evaluate(self._discriminator, images[i : i + BLOCK], training=False, dtype=self._dtype, logits=True)
             for i in range(0, len(images), BLOCK)
         ]
         return np.concatenate(blocks)[:, 0]

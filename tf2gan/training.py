@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import keras
@@ -149,8 +149,8 @@ def _fit(config, data, run, started, profile, strategy):
         )  # fmt: skip
         progress = Progress(step, total, batch=config.batch)
         for until, images, rows in windows(config, data, step):
-            # The second window: the first warms up.
-            with tf.profiler.experimental.Profile(str(run)) if profile and progress.windows == 1 else nullcontext():
+            profiling = profile and progress.windows == 1  # the second: the first warms up
+            with _profile_of(run, step) if profiling else nullcontext():
                 metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
             window = f"steps {step + 1} to {until}"
             for tag in ("loss/d", "loss/g"):
@@ -180,6 +180,14 @@ def _fit(config, data, run, started, profile, strategy):
                     stop.received or signal.SIGTERM,
                 )
             progress.resume()
+        print(progress.costs())
+
+
+@contextmanager
+def _profile_of(run, step):
+    """Profiles a window for the Profile tab and marks it as a step, without which its overview of a GPU is empty."""
+    with tf.profiler.experimental.Profile(str(run)), tf.profiler.experimental.Trace("window", step_num=step, _r=1):
+        yield
 
 
 class _Pictures:
