@@ -22,31 +22,34 @@ BIAS = 3  # among G's weights the one that feeds BatchNormalization, which takes
 
 # Logical devices are made before TensorFlow looks for its devices: in a process of their own.
 TWO_REPLICAS = """
+import dataclasses
 import numpy as np, tensorflow as tf
 from tf2gan import distribution
 from tf2gan.config import TrainConfig
 from tf2gan.data import batch_rows
 from tf2gan.gan import GAN
+from tf2gan.recipes import RECIPES
 
 two = distribution.choose("CPU:0,CPU:1")
 assert two.num_replicas_in_sync == 2
 images = tf.constant(np.random.default_rng(0).integers(0, 256, (64, 28, 28)), tf.uint8)
 
-def trained(strategy, steps, **settings):
-    gan = GAN(TrainConfig(batch=8, **settings), total_steps=20, strategy=strategy)
+def trained(strategy, steps, recipe, **settings):
+    at_once = dataclasses.replace(RECIPES[recipe], shift_after=0)
+    gan = GAN(TrainConfig(batch=8, recipe=recipe, **settings), total_steps=20, recipe=at_once, strategy=strategy)
     metrics = gan.train_steps(images, batch_rows(0, steps, count=64, batch=8, seed=0))
     values = [v.numpy() for v in (*gan.generator.variables, *gan.discriminator.variables)]
     return values, {k: float(v) for k, v in metrics.items()}
 
 # Adam divides small gradients by their size, rounding included: modern keeps together for fewer steps.
 for recipe, steps in (("classic", 10), ("modern", 2)):
-    (weights, metrics), (split_weights, split_metrics) = (trained(s, steps, recipe=recipe) for s in (None, two))
+    (weights, metrics), (split_weights, split_metrics) = (trained(s, steps, recipe) for s in (None, two))
     for i, (ours, theirs) in enumerate(zip(split_weights, weights, strict=True)):
         if i != 3:  # the bias that feeds BatchNormalization, which takes it out again
             np.testing.assert_allclose(ours, theirs, atol=1e-4, err_msg=str(i))
     for tag in metrics:
         np.testing.assert_allclose(split_metrics[tag], metrics[tag], rtol=1e-4, err_msg=tag)
-weights, metrics = trained(two, 3, recipe="modern", mixed_precision="bfloat16")
+weights, metrics = trained(two, 3, "modern", mixed_precision="bfloat16")
 assert all(map(np.isfinite, metrics.values())) and metrics["loss/d"] > 0
 print("equal")
 """

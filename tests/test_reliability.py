@@ -298,8 +298,8 @@ def test_a_strangers_model_runs_no_code(tmp_path, trained):
 def test_a_loss_that_is_not_finite_stops_the_run(small, tmp_path, monkeypatch):
     step = tf2gan.gan.GAN.generator_step
 
-    def spoiled(self, latents, shift):
-        metrics = step(self, latents, shift)
+    def spoiled(self, latents, *shifts):
+        metrics = step(self, latents, *shifts)
         return {**metrics, "loss/g": tf.where(self.step < 4, metrics["loss/g"], np.nan)}
 
     monkeypatch.setattr(tf2gan.gan.GAN, "generator_step", spoiled)

@@ -1,6 +1,6 @@
 """One device, several, or several machines: TensorFlow's own strategies, chosen in one place.
 
-The number of replicas does not change a run: a step's batch, latents and shift are drawn once from
+The number of replicas does not change a run: a step's batch, latents and shifts are drawn once from
 (seed, step), each replica takes its slice of them, gradients are averaged once, and
 BatchNormalization's statistics and the metrics are those of the whole batch.
 """

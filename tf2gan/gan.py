@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tf2gan.distribution import mean_over_replicas, on_slices, synchronise_batch_statistics
-from tf2gan.images import to_unit
+from tf2gan.images import SIZE, to_unit
 from tf2gan.models import build_discriminator, build_generator
 from tf2gan.optimizers import build_optimizer
 from tf2gan.polyphase import evaluate
@@ -22,9 +22,16 @@ METRICS = (
 AVERAGE_EVERY = 8  # steps: each time costs three passes over the generator, a tenth of a step of 32 images
 
 
-def moved(images, shift):
-    """Images `[B, 28, 28, 1]`, all moved alike; what leaves one edge enters at the other."""
-    return images if shift is None else tf.roll(images, shift, [1, 2])
+def moved(images, shifts):
+    """Images `[B, 28, 28, 1]`, each moved its own way; what leaves one edge enters at the other.
+
+    Args:
+      shifts: int32 `[B, 2]`, the pixels down and right; None for none.
+    """
+    if shifts is None:
+        return images
+    rows, columns = tf.unstack((tf.range(SIZE) - shifts[:, :, tf.newaxis]) % SIZE, axis=1)
+    return tf.gather(tf.gather(images, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)
 
 
 class GAN:
@@ -85,7 +92,7 @@ class GAN:
                 return variable.path
         return None
 
-    def discriminator_step(self, real_images, latents, shift=None):
+    def discriminator_step(self, real_images, latents, shifts=None):
         """Updates the discriminator alone: real images are labelled 1, generated ones 0.
 
         The fakes come from outside the tape: no gradient reaches the generator. `classic` makes them
@@ -93,7 +100,7 @@ class GAN:
         """
         variables = self.discriminator.trainable_variables
         fake_images = self._evaluate(self.generator, latents, training=self.recipe.fakes_in_training_mode)
-        images = moved(tf.concat([real_images, fake_images], 0), shift)
+        images = tf.concat([moved(real_images, shifts), moved(fake_images, shifts)], 0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             logits = self._evaluate(self.discriminator, images, training=True, logits=True)
@@ -136,7 +143,7 @@ class GAN:
         added = tape.gradient(scaled_penalty, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         return [gradient + more for gradient, more in zip(gradients, added, strict=True)]
 
-    def generator_step(self, latents, shift=None):
+    def generator_step(self, latents, shifts=None):
         """Updates the generator alone: its images should be labelled 1 by the discriminator.
 
         The gradient flows through the discriminator, but only the generator's variables are
@@ -146,7 +153,7 @@ class GAN:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             fake_images = self._evaluate(self.generator, latents, training=True)
-            logits = self._evaluate(self.discriminator, moved(fake_images, shift), training=True, logits=True)
+            logits = self._evaluate(self.discriminator, moved(fake_images, shifts), training=True, logits=True)
             loss = tf.reduce_mean(self._cross_entropies(tf.ones_like(logits), logits))
             scaled_loss = self.g_optimizer.scale_loss(loss)
         gradients = mean_over_replicas(tape.gradient(scaled_loss, variables))
@@ -154,7 +161,7 @@ class GAN:
         self.g_optimizer.apply(gradients, variables)
         return {"loss/g": loss, "gradient_norm/g": gradient_norm}
 
-    def train_step(self, real_images, discriminator_latents, generator_latents, shift=None):
+    def train_step(self, real_images, discriminator_latents, generator_latents, shifts=None):
         """One step: the discriminator is updated first, then the generator through the updated one.
 
         Given its inputs it draws nothing at random. Call it inside a `tf.function` for speed.
@@ -163,28 +170,30 @@ class GAN:
           real_images: float32 `[B, 28, 28, 1]` in [-1, 1].
           discriminator_latents: float32 `[B, 100]` in [-1, 1], for the fakes shown to D.
           generator_latents: float32 `[B, 100]` in [-1, 1], fresh ones for the generator's update.
-          shift: int32 `[2]`, the pixels down and right by which all that D sees is moved; None for none.
+          shifts: int32 `[B, 2]`, the pixels down and right by which what D sees is moved; None for none.
 
         Returns:
           A dict of float32 scalars, one for each name in `METRICS`.
         """
-        def update(real_images, discriminator_latents, generator_latents):
-            metrics = self.discriminator_step(real_images, discriminator_latents, shift)
-            metrics.update(self.generator_step(generator_latents, shift))
+        def update(real_images, discriminator_latents, generator_latents, *shifts):
+            metrics = self.discriminator_step(real_images, discriminator_latents, *shifts)
+            metrics.update(self.generator_step(generator_latents, *shifts))
             return metrics
 
-        metrics = on_slices(self.strategy, update, real_images, discriminator_latents, generator_latents)
+        batches = [real_images, discriminator_latents, generator_latents, *([] if shifts is None else [shifts])]
+        metrics = on_slices(self.strategy, update, *batches)
         if self.recipe.averaging and self.step % AVERAGE_EVERY == 0:
             self._average()
         self.step.assign_add(1)
         return metrics
 
-    def _draw_shift(self):
-        """Draws the pixels down and right, int32 `[2]`, of this step from (seed, step); 0 at first."""
+    def _draw_shifts(self):
+        """Draws the pixels down and right, int32 `[B, 2]`, of this step from (seed, step); 0 at first."""
         key = tf.stack([tf.cast(self.config.seed, tf.int64), -1 - self.step])  # latents have the keys from 0
         reach = self.recipe.shift
-        shift = tf.random.stateless_uniform([2], key, -reach, reach + 1, tf.int32, alg="philox")
-        return shift * tf.cast(self.step >= self.recipe.shift_after, tf.int32)
+        shape = (self.config.batch, 2)
+        shifts = tf.random.stateless_uniform(shape, key, -reach, reach + 1, tf.int32, alg="philox")
+        return shifts * tf.cast(self.step >= self.recipe.shift_after, tf.int32)
 
     def _average(self):
         """Moves the averaged generator a little towards the generator; faster at first."""
@@ -209,8 +218,8 @@ class GAN:
             real_images = to_unit(tf.cast(tf.gather(images, batch), tf.float32))[..., tf.newaxis]
             discriminator_latents = draw(index=self.step, use=DISCRIMINATOR)
             generator_latents = draw(index=self.step, use=GENERATOR)
-            shift = self._draw_shift() if self.recipe.shift else None
-            metrics = self.train_step(real_images, discriminator_latents, generator_latents, shift)
+            shifts = self._draw_shifts() if self.recipe.shift else None
+            metrics = self.train_step(real_images, discriminator_latents, generator_latents, shifts)
             totals = {name: totals[name] + metrics[name] for name in METRICS}
         count = tf.cast(tf.shape(rows)[0], tf.float32)
         return {name: total / count for name, total in totals.items()}

@@ -19,8 +19,8 @@ class Recipe:
         growing too sharp (R1: Mescheder et al. 2018); 0 for none.
       penalty_every: it is added in one of so many steps, as many times as large: a double backward
         pass is dear (Karras et al. 2020).
-      shift: what D sees, real and generated, is moved by at most so many pixels each way, each step
-        another way: D learns the training images by heart less (Zhao et al. 2020); 0 for not at all.
+      shift: each image that D sees, real or generated, is moved by at most so many pixels each way: D
+        learns the training images by heart less (Zhao et al. 2020); 0 for not at all.
       shift_after: steps before that begins: at first D knows none by heart, and learns sooner without.
       averaging: decay a step of the running average of G's weights and statistics that samples are
         drawn from (Karras et al. 2017); 0 for none.
@@ -51,6 +51,6 @@ RECIPES = {
     "modern": Recipe(
         batch=32, adam=True, d_learning_rate=0.0006, g_learning_rate=0.001, cosine=True,
         shuffled=True, fakes_in_training_mode=True, gradient_penalty=0.5, penalty_every=8,
-        shift=2, shift_after=1875, averaging=0.995,
+        shift=2, shift_after=9375, averaging=0.995,
     ),
 }  # fmt: skip
