@@ -57,6 +57,10 @@ def main(args=None):
             raise UsageError(f"--seed is {flags.seed}; choose 0 to {2**31 - 1}")
         if flags.interpolate and flags.select != "plain":
             raise UsageError(f"--interpolate shows every image on its way; leave out --select {flags.select}")
+        if flags.interpolate and (flags.batch < 16 or flags.batch % 8):
+            raise UsageError(f"--interpolate goes 8 images from one latent to the next; --batch {flags.batch} must be 16, 24, 32 or so")
+        if flags.weights and (flags.run or flags.checkpoint):
+            raise UsageError("--run and --checkpoint choose a run's weights; leave them out beside --weights")
         if flags.discriminator_weights and not flags.weights:
             raise UsageError("--discriminator-weights goes with --weights, the generator's")
         if flags.weights:

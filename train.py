@@ -32,7 +32,7 @@ def parse_flags(args=None):
         "--devices", metavar="NAMES",
         help="such as GPU:0,GPU:2 (default: all GPUs of this machine, or its processor; see docs/scaling.md)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="check everything, print the plan, make nothing")
+    parser.add_argument("--dry-run", action="store_true", help="check the settings and the data, print the plan, make nothing")
     parser.add_argument(
         "--profile", action="store_true",
         help='profile one window for TensorBoard\'s Profile tab (to see it: pip install -e ".[profile]")',
@@ -76,7 +76,8 @@ def main(args=None):
         else:
             run = training.train(config, flags["logdir"], **how)
         if run:  # of several machines, the chief's
-            print(f"done: {run}\nnow: {generate_command(run)}")
+            nice = config.recipe == "classic"  # modern's plain images are better
+            print(f"done: {run}\nnow: {generate_command(run, nice=nice)}")
 
     run_command(command, debug=flags["debug"])
 

@@ -37,14 +37,14 @@ def naive(batch, steps):
     """The plain step: `tf.function` over the Keras models as they are, and Keras' own SGD."""
     import keras
 
-    from tf2gan import gan as module
+    from tf2gan import gan, optimizers
 
     def evaluate(model, inputs, *, training, dtype, logits=False):
         for layer in model.layers[:-1] if logits else model.layers:
             inputs = layer(inputs, training=training) if layer.name.startswith("batch") else layer(inputs)
         return inputs
 
-    module.evaluate, module.FusedSGD = evaluate, keras.optimizers.SGD
+    gan.evaluate, optimizers.FusedSGD = evaluate, keras.optimizers.SGD
     return ours(None, batch, steps)
 
 
@@ -153,7 +153,7 @@ def mnist_array():
     from tf2gan.data import load_data
     from tf2gan.images import to_unit
 
-    return to_unit(load_data("mnist").images[:8192].astype(np.float32))[..., None]
+    return to_unit(load_data("mnist").images.astype(np.float32))[..., None]
 
 
 def mnist_tensor():
@@ -193,7 +193,8 @@ class Worker:
             [sys.executable, __file__, "--worker", expression], text=True, env=environment,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self.process.stdout.readline()  # warmed up
+        if not self.process.stdout.readline():  # warmed up
+            sys.exit(f"{expression} failed; python {__file__} --worker {expression!r} says why")
 
     def turn(self):
         """Runs one turn and returns its seconds."""

@@ -133,6 +133,8 @@ GENERATE = """
 --weights folder                                | folder is no file
 --weights LONG                                  | is no file
 --discriminator-weights text.txt                | --discriminator-weights goes with --weights
+--weights text.txt --run 0                      | --run and --checkpoint choose a run's weights
+--weights text.txt --interpolate --batch 12     | --batch 12 must be 16, 24, 32 or so
 --weights text.txt --nice                       | --select nice with --weights needs --discriminator
 --weights text.txt --out a.jpg                  | a.jpg ends in .jpg; --out takes
 --weights text.txt --out folder.png             | folder.png is a folder; --out takes

@@ -53,8 +53,13 @@ def test_only_the_newest_are_kept(tmp_path):
         checkpoints.save()
     assert checkpoint_steps(tmp_path) == [5, 10]
     assert restore_networks(tmp_path, "5", discriminator=False)[1:] == (None, 5, False)
-    with pytest.raises(UsageError, match="choose best, latest or 5, 10"):
+    with pytest.raises(UsageError, match="choose best, latest or 5, 10$"):
         restore_networks(tmp_path, "7")
+    checkpoints.keep_best(3.0)
+    for file in (tmp_path / "checkpoints").glob("ckpt-*"):
+        file.unlink()
+    with pytest.raises(UsageError, match="no checkpoint 'latest'; choose best$"):  # evaluated, but not yet saved
+        restore_networks(tmp_path, "latest")
 
 
 def test_plain_keras_opens_the_models_where_tf2gan_cannot_be_imported(trained, python, tmp_path):
@@ -85,7 +90,7 @@ def test_load_run_of_nothing(tmp_path):
 
 
 def write_seed_file(path, model, root=""):
-    """Writes weights as the seed's `save_weights(name, True)` did (tests/golden's layout)."""
+    """Writes weights as the original's `save_weights(name, True)` did (tests/golden's layout)."""
     with h5py.File(path, "w") as file:
         group = file.require_group(root) if root else file
         names = SEED_LAYERS[model.name]
@@ -102,7 +107,7 @@ def write_seed_file(path, model, root=""):
 def test_seed_weights_load(tmp_path, network, root):
     saved, loaded = BUILD[network](seed=1), BUILD[network](seed=2)
     saved.set_weights([array + 0.5 for array in saved.get_weights()])
-    write_seed_file(tmp_path / network, saved, root)  # no extension, as the seed named it
+    write_seed_file(tmp_path / network, saved, root)  # no extension, as the original named it
     load_seed_weights(loaded, tmp_path / network)
     assert all(map(np.array_equal, saved.get_weights(), loaded.get_weights()))
 

@@ -12,7 +12,7 @@ import tf2gan.commands
 import train
 from conftest import flags
 from tf2gan import checkpoints
-from tf2gan.runs import create_run, find_run
+from tf2gan.runs import create_run, find_run, resume_command
 
 NO_TENSORFLOW = (
     "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None  # importing either fails\n"
@@ -89,6 +89,7 @@ def test_generate_from_a_run(trained, tmp_path):
     assert five.shape == (5, 28, 28) and five.dtype == np.uint8
     assert np.array_equal(five, generate_npy(trained, tmp_path, "--batch", "130", "--seed", "9")[:5])
     assert np.array_equal(five, generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--run", "00000"))
+    assert np.array_equal(five, generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--run", "0"))
     earlier = generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--checkpoint", "4")
     assert not np.array_equal(five, earlier)
 
@@ -133,11 +134,15 @@ def test_run_folders_are_numbered_and_found(tmp_path):
     run = create_run(tmp_path, "a b/c", "{}")
     assert run.name == "00008-a_b_c"
     assert find_run(tmp_path, checkpoint=False) == run
+    (tmp_path / "00008-a_b_c" / "checkpoints" / "ckpt-2_temp").mkdir(parents=True)
+    (tmp_path / "00008-a_b_c" / "checkpoints" / "ckpt-2_temp" / "part-00000-of-00001.index").touch()  # a save cut short
     (tmp_path / "00007-old" / "checkpoints").mkdir()
     (tmp_path / "00007-old" / "checkpoints" / "ckpt-1.index").touch()
     assert find_run(tmp_path).name == "00007-old"  # the newest with a checkpoint
     with pytest.raises(tf2gan.errors.UsageError, match="has no checkpoint yet"):
         find_run(tmp_path, "00008")
+    assert resume_command(tmp_path / "00007-old") == f"python train.py --logdir {tmp_path} --resume 00007-old"
+    assert resume_command(tmp_path / "notes") == f"python train.py --resume {tmp_path / 'notes'}"  # it has no number
 
 
 def test_progress_bar_on_a_terminal(monkeypatch, capsys):

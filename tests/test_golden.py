@@ -1,4 +1,4 @@
-"""The step is the seed's: twelve iterations of its own loop, recorded under Keras 2.15."""
+"""The step is the original's: twelve iterations of its own loop, recorded under Keras 2.15."""
 
 import json
 from pathlib import Path

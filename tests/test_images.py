@@ -19,7 +19,7 @@ batches = arrays.arrays(
 def test_every_image_is_in_the_grid_row_by_row(images, columns):
     count, height, width = images.shape
     grid = tile_grid(images, columns)
-    columns = columns or int(np.sqrt(count))  # the seed's rule
+    columns = columns or int(np.sqrt(count))  # the original's rule
     rows = -(-count // columns)
     assert grid.shape == (rows * height, columns * width) and grid.dtype == images.dtype
     for index in range(rows * columns):

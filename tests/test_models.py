@@ -1,4 +1,4 @@
-"""The graphs are the seed's."""
+"""The graphs are the original's."""
 
 import keras
 import numpy as np

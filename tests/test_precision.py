@@ -41,6 +41,7 @@ def test_auto_takes_what_is_fast(monkeypatch, tmp_path, gpu, flags, expected, be
 def test_asked_for_or_left_alone():
     assert choose_dtype(None)[0] == tf.float32
     assert choose_dtype("bfloat16")[0] == tf.bfloat16
+    assert choose_dtype("float32")[0] == tf.float32  # a run of bfloat16 may go on in it
 
 
 def steps(mixed_precision, count=3):

@@ -100,6 +100,13 @@ def test_copies_are_found_out(mnist, ruler):
     assert 0.4 < usual < 0.6 and close < 0.03
 
 
+def test_without_a_test_part_the_floor_is_of_other_images(mnist, ruler, monkeypatch):
+    monkeypatch.setattr(quality, "load_classifier", lambda data: ruler.classifier)
+    halves = quality.Ruler(Data("mnist without tests", mnist.images[:4000], mnist.labels[:4000]))
+    floor = halves.floor()
+    assert floor.count == 2000 and 1 < floor.frechet < 30 and floor.precision < 0.95 and floor.recall < 0.95
+
+
 def test_why_quality_is_not_measured(mnist):
     images = mnist.images[:2000]
     assert "no labels" in why_not(Data("pictures", images))
@@ -139,7 +146,7 @@ def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
     assert np.array_equal(pairs[:, :, :, 0], pairs[:, :, :, 1])  # training images are their own nearest
 
 
-@pytest.mark.parametrize("what, said", [("nowhere", "neither a run nor"), ("README.md", "neither a run nor"), ("float.npy", "float64")])
+@pytest.mark.parametrize("what, said", [("nowhere", "neither a run nor"), ("README.md", "neither a run nor"), ("float.npy", "float64"), ("--seed=x", "(all flags: python -m tf2gan.quality --help)")])
 def test_the_command_line_refuses(tmp_path, monkeypatch, capsys, what, said):
     np.save(tmp_path / "float.npy", np.zeros((9, 28, 28)))
     (tmp_path / "README.md").write_text("text")

@@ -1,4 +1,4 @@
-"""Saving and restoring: TensorFlow checkpoints, plain `.keras` files, the seed's HDF5 weights."""
+"""Saving and restoring: TensorFlow checkpoints, plain `.keras` files, the original's HDF5 weights."""
 
 import re
 import sys
@@ -182,10 +182,9 @@ def restore_networks(run, which=None, *, discriminator=True):
         raise UsageError(f"{run} has no checkpoint yet")
     if which == "best" and not best:
         raise UsageError(f"{run} has no best checkpoint: its quality was not measured; choose latest")
-    if which not in (None, "best", "latest", *map(str, steps)):
-        raise UsageError(
-            f"{run} has no checkpoint {which!r}; choose best, latest or {', '.join(map(str, steps))}"
-        )
+    if which not in (None, "best", *(["latest", *map(str, steps)] if steps else [])):
+        newest = f", latest or {', '.join(map(str, steps))}" if steps else ""
+        raise UsageError(f"{run} has no checkpoint {which!r}; choose best{newest}")
     paths = [str(Path(run) / "checkpoints" / f"ckpt-{step}") for step in reversed(steps) if which in (None, "latest", str(step))]
     if which == "best" or which is None and best:
         paths = [best] + ([] if which else paths)
@@ -214,7 +213,7 @@ def _restore_networks(path, generator, discriminator):
 
 
 def load_weights(model, path):
-    """Loads weights into a model: a `.keras` or `.weights.h5` file, or the seed's HDF5 file.
+    """Loads weights into a model: a `.keras` or `.weights.h5` file, or the original's HDF5 file.
 
     Only arrays are read, never a model's configuration: a stranger's file cannot run code.
     """
@@ -237,13 +236,13 @@ def load_weights(model, path):
 
 
 def load_seed_weights(model, path):
-    """Loads the HDF5 file that the seed's `save_weights(name, True)` wrote, whatever its extension.
+    """Loads the HDF5 file that the original's `save_weights(name, True)` wrote, whatever its extension.
 
-    Layers are matched by their order, not by name: the seed's names depend on what else its
+    Layers are matched by their order, not by name: the original's names depend on what else its
     process had built. Nothing is changed unless every array has the shape of its variable.
 
     Args:
-      model: a generator or discriminator with the seed's layers.
+      model: a generator or discriminator with the original's layers.
       path: the file; the layout is Keras 1 and 2's (`layer_names`, `weight_names`), also inside
         the group `model_weights` of a whole saved model.
 

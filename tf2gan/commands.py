@@ -29,7 +29,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         line = " ".join(message.split())
-        self.exit(2, f"{self.prog}: error: {line} (all flags: python {self.prog} --help)\n")
+        command = self.prog if self.prog.startswith("python ") else f"python {self.prog}"
+        self.exit(2, f"{self.prog}: error: {line} (all flags: {command} --help)\n")
 
 
 def run_command(command, *, debug):

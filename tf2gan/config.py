@@ -8,7 +8,7 @@ from pathlib import Path
 from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.recipes import RECIPES
 
-PRECISIONS = ("auto", "bfloat16", "float16")
+PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 RESUMABLE = ("epochs", "steps", "mixed_precision")  # what may change when a run goes on
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,79}")
 
@@ -56,7 +56,7 @@ class TrainConfig:
         "without the flag, float32 throughout",
         choices=PRECISIONS,
     )
-    log_every: int = _knob(10, "steps between two points of a curve", at_least=1, at_most=10_000)
+    log_every: int = _knob(10, "steps between two points of a curve, at most", at_least=1, at_most=10_000)
     image_every: int = _knob(100, "steps between two grids of samples", at_least=1)
     checkpoint_every: int = _knob(500, "steps between two checkpoints", at_least=1)
     evaluate_every: int | None = _knob(
@@ -129,7 +129,7 @@ def flag(name):
 
 def _check(field, value):
     """Raises `UsageError` unless `value` has the type and the range that `field` declares."""
-    types = {"str": str, "int": int, "float": float}
+    types = {"str": str, "int": int}
     kind, _, optional = str(getattr(field.type, "__name__", field.type)).partition(" | ")
     limits = field.metadata
     if value is None and optional:

@@ -57,7 +57,7 @@ def choose(devices=None):
 
 def _join():
     """Meets the other machines; TensorFlow alone would wait for an hour, deaf to signals and timers of Python."""
-    cluster, _, _ = read_tf_config()
+    cluster = read_tf_config()
     addresses = ", ".join(address for job in cluster.values() for address in job)
     print(f"waiting for the machines of TF_CONFIG ({addresses}); ends after {JOIN_SECONDS} s without them", flush=True)
     handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -73,7 +73,7 @@ def _join():
 
 
 def read_tf_config():
-    """Returns (cluster, type, index) of TF_CONFIG, or raises `UsageError`, one line."""
+    """Returns the cluster of TF_CONFIG, or raises `UsageError`, one line."""
     text = os.environ["TF_CONFIG"]
     example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
     try:
@@ -91,7 +91,7 @@ def read_tf_config():
         raise UsageError(f"TF_CONFIG names one address twice: {', '.join(addresses)}")
     if not 0 <= index < len(cluster.get(kind, ())):
         raise UsageError(f"TF_CONFIG's task is {kind} {index}, which its cluster lacks")
-    return cluster, kind, index
+    return cluster
 
 
 def is_chief(strategy):
@@ -204,7 +204,7 @@ def check_alike(strategy, settings):
     """Raises `Tf2ganError` unless all machines were started with the same settings, a string."""
     if not _several_machines(strategy):
         return
-    cluster, _, _ = read_tf_config()
+    cluster = read_tf_config()
     digest = hashlib.sha256((settings + json.dumps(cluster, sort_keys=True)).encode()).digest()
     own = np.frombuffer(digest[:16], np.uint16).astype(np.float64)
     machines = sum(map(len, cluster.values()))

@@ -39,8 +39,8 @@ class GAN:
 
     Args:
       config: a `TrainConfig`.
-      total_steps: the steps of the whole run, over which a recipe's learning rates fall; without it
-        they stay.
+      total_steps: the steps of the whole run, over which a recipe's learning rates fall and after a
+        share of which its images move; without it the rates stay and the images move at once.
       recipe: a `Recipe` in place of the one that `config` names.
       strategy: what `tf2gan.distribution.choose` returned; by default everything is on one device.
 
@@ -56,6 +56,7 @@ class GAN:
     def __init__(self, config, *, total_steps=None, recipe=None, strategy=None):
         self.config = config
         self.recipe = recipe = recipe or RECIPES[config.recipe]
+        self._shift_from = int(recipe.shift_after * (total_steps or 0))
         self.strategy = strategy or tf.distribute.get_strategy()
         self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision)
         build = functools.partial(build_optimizer, total_steps=total_steps, dtype=self.dtype)
@@ -96,7 +97,7 @@ class GAN:
         """Updates the discriminator alone: real images are labelled 1, generated ones 0.
 
         The fakes come from outside the tape: no gradient reaches the generator. `classic` makes them
-        in inference mode, as the seed's `g.predict` did.
+        in inference mode, as the original's `g.predict` did.
         """
         variables = self.discriminator.trainable_variables
         fake_images = self._evaluate(self.generator, latents, training=self.recipe.fakes_in_training_mode)
@@ -128,7 +129,7 @@ class GAN:
         }
 
     def _add_penalty_gradients(self, gradients, real_images):
-        """Adds the gradients of weight / 2 * mean |d logit / d real image|^2, for the steps without it too."""
+        """Adds the gradients of weight / 2 * mean |d logit / d real image|^2, times the steps that go without."""
         variables = [variable.value for variable in self.discriminator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
@@ -147,7 +148,7 @@ class GAN:
         """Updates the generator alone: its images should be labelled 1 by the discriminator.
 
         The gradient flows through the discriminator, but only the generator's variables are
-        watched and updated: that is all the seed's stacked model and `trainable` toggle did.
+        watched and updated: that is all the original's stacked model and `trainable` toggle did.
         """
         variables = self.generator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -188,12 +189,12 @@ class GAN:
         return metrics
 
     def _draw_shifts(self):
-        """Draws the pixels down and right, int32 `[B, 2]`, of this step from (seed, step); 0 at first."""
+        """Draws the pixels down and right, int32 `[B, 2]`, of this step from (seed, step); 0 until the images move."""
         key = tf.stack([tf.cast(self.config.seed, tf.int64), -1 - self.step])  # latents have the keys from 0
         reach = self.recipe.shift
         shape = (self.config.batch, 2)
         shifts = tf.random.stateless_uniform(shape, key, -reach, reach + 1, tf.int32, alg="philox")
-        return shifts * tf.cast(self.step >= self.recipe.shift_after, tf.int32)
+        return shifts * tf.cast(self.step >= self._shift_from, tf.int32)
 
     def _average(self):
         """Moves the averaged generator a little towards the generator; faster at first."""

@@ -17,7 +17,7 @@ OUT_FORMATS = ".png (one grid), .gif, .npz, .npy, or a folder (one PNG an image)
 
 
 def to_unit(pixels):
-    """Maps float pixels in [0, 255] to [-1, 1], the range of the generator's tanh (the seed's).
+    """Maps float pixels in [0, 255] to [-1, 1], the range of the generator's tanh (the original's).
 
     Takes NumPy arrays and tensors alike.
     """
@@ -27,17 +27,17 @@ def to_unit(pixels):
 def to_pixels(images):
     """Maps float images in [-1, 1] to uint8 in [0, 255], rounded; shapes stay.
 
-    The seed truncated, which darkens every grey by half a level on average.
+    The original truncated, which darkens every grey by half a level on average.
     """
     return np.rint(np.clip(np.asarray(images, np.float32) * 127.5 + 127.5, 0, 255)).astype(np.uint8)
 
 
 def tile_grid(images, columns=None):
-    """Tiles images row by row into one picture, as the seed's `combine_images` did.
+    """Tiles images row by row into one picture, as the original's `combine_images` did.
 
     Args:
       images: `[N, H, W]` or `[N, H, W, 1]`, N >= 1.
-      columns: images in a row; by default floor(sqrt(N)), the seed's rule.
+      columns: images in a row; by default floor(sqrt(N)), the original's rule.
 
     Returns:
       `[ceil(N / columns) * H, columns * W]` of the same dtype; missing tiles are 0.

@@ -1,4 +1,4 @@
-"""The seed's two layer graphs, unchanged: classes, order, shapes and parameter counts."""
+"""The original's two layer graphs, unchanged: classes, order, shapes and parameter counts."""
 
 import itertools
 
@@ -12,7 +12,7 @@ LATENT_SIZE = 100
 def build_generator(*, seed=None):
     """Builds the generator: latents `[B, 100]` in U(-1, 1) -> images `[B, 28, 28, 1]` in [-1, 1].
 
-    A `seed` fixes the initial weights; without one each call draws others. Source: the seed's
+    A `seed` fixes the initial weights; without one each call draws others. Source: the original's
     `generator_model`.
     """
     glorot = _glorot_uniform(seed, network=0)
@@ -39,7 +39,7 @@ def build_generator(*, seed=None):
 def build_discriminator(*, seed=None):
     """Builds the discriminator: images `[B, 28, 28, 1]` in [-1, 1] -> probability of real `[B, 1]`.
 
-    A `seed` fixes the initial weights; without one each call draws others. Source: the seed's
+    A `seed` fixes the initial weights; without one each call draws others. Source: the original's
     `discriminator_model`.
     """
     glorot = _glorot_uniform(seed, network=1)

@@ -77,17 +77,18 @@ class Quality:
 class Ruler:
     """Measures images against the held-out images of a data set; build it once, it is used often.
 
-    The reference is the test part, or the training images where there is none. Check `why_not`
-    first.
+    The reference is the test part. Where there is none, it is every other training image, and the
+    rest stand for the training images. Check `why_not` first.
 
     Args:
       data: a `tf2gan.data.Data` with labels.
     """
 
     def __init__(self, data):
-        self._data = data
         self.classifier = load_classifier(data)
-        reference = data.images if data.test_images is None else data.test_images
+        reference, self._training_images = data.test_images, data.images
+        if reference is None:
+            reference, self._training_images = data.images[::2], data.images[1::2]
         self.count = min(SAMPLES, len(reference))
         self.reference_features, _ = self.classifier(spread(reference, self.count))
         self._radii = neighbour_radii(self.reference_features)
@@ -127,12 +128,12 @@ class Ruler:
     def beside_nearest(self, pixels):
         """Each image followed by its nearest training image: uint8 `[2 N, 28, 28]`."""
         _, nearest = nearest_neighbours(self.classifier(pixels)[0], self._training[0])
-        return np.stack([pixels, self._data.images[nearest]], 1).reshape(-1, SIZE, SIZE)
+        return np.stack([pixels, self._training_images[nearest]], 1).reshape(-1, SIZE, SIZE)
 
     @functools.cached_property
     def _training(self):
         """Features and probabilities of every training image: seconds, so once and when needed."""
-        return self.classifier(self._data.images)
+        return self.classifier(self._training_images)
 
 
 def why_not(data):
@@ -249,6 +250,10 @@ def main(args=None):
             if Path(flags.nearest).suffix != ".png":
                 raise UsageError(f"--nearest is {flags.nearest}; it must end in .png")
             check_out(flags.nearest)
+        if not 0 <= flags.seed < 2**31:
+            raise UsageError(f"--seed is {flags.seed}; choose 0 to {2**31 - 1}")
+        if not run and (flags.select != "plain" or flags.checkpoint):
+            raise UsageError(f"--select and --checkpoint are for a run; {flags.what} is none")
         images = None if run else load_images(flags.what)
         ruler = Ruler(data)
         if run:
@@ -268,7 +273,7 @@ def main(args=None):
 
 
 def load_images(path):
-    """Reads uint8 images `[N, 28, 28]`, N >= 2, from an `.npy`, or an `.npz` with an array `images`."""
+    """Reads uint8 images `[N, 28, 28]`, N > 3, from an `.npy`, or an `.npz` with an array `images`."""
     try:
         content = np.load(path, allow_pickle=False)
         images = content["images"] if hasattr(content, "files") else content

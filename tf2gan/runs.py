@@ -63,7 +63,8 @@ def find_run(logdir, name=None, *, checkpoint=True):
     """
     hint = "train one first: python train.py"
     if name is not None:
-        matches = [run for run in list_runs(logdir) if name in (run.name, run.name.split("-")[0])]
+        number = int(name) if name.isdecimal() else None
+        matches = [run for run in list_runs(logdir) if name == run.name or number == _number(run)]
         matches += [Path(name)] if _is_run(Path(name)) else []
         if not matches:
             raise UsageError(f"there is no run {name!r}, nor one of that name in {logdir}; {hint}")
@@ -81,19 +82,24 @@ def find_run(logdir, name=None, *, checkpoint=True):
 
 def resume_command(run):
     """What to type to go on with a run."""
-    run = Path(run)
-    return shlex.join(["python", "train.py", "--logdir", str(run.parent), "--resume", run.name])
+    return shlex.join(["python", "train.py", *_which(run, "--resume")])
 
 
-def generate_command(run):
+def generate_command(run, *, nice):
     """What to type to generate images from a run."""
+    return shlex.join(["python", "generate.py", *_which(run, "--run"), *(["--nice"] if nice else [])])
+
+
+def _which(run, flag):
     run = Path(run)
-    return shlex.join(["python", "generate.py", "--logdir", str(run.parent), "--run", run.name, "--nice"])
+    numbered = RUN_NAME.fullmatch(run.name)  # others are found by their path alone
+    return ["--logdir", str(run.parent), flag, run.name] if numbered else [flag, str(run)]
 
 
 def has_checkpoint(run):
     """Whether a checkpoint was completed in the run folder."""
-    return any((Path(run) / "checkpoints").rglob("*.index"))
+    folder = Path(run) / "checkpoints"
+    return any([*folder.glob("ckpt-*.index"), *folder.glob("best/ckpt-*.index")])
 
 
 def _is_run(path):

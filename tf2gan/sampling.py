@@ -11,7 +11,7 @@ from tf2gan.polyphase import evaluate
 # What a draw is for: two uses of one seed never share a latent.
 DISCRIMINATOR, GENERATOR, SAMPLES, CALIBRATION = 0, 1, 2, 3
 BLOCK = 128  # images evaluated at once: memory stays bounded, and one trace serves every batch
-NICE_CANDIDATES = 20  # drawn for each image that `nice` keeps (the seed's figure)
+NICE_CANDIDATES = 20  # drawn for each image that `nice` keeps (the original's figure)
 SELECTIONS = ("plain", "nice", "rejection")
 CALIBRATION_IMAGES = 10_000  # generated ones, and at most so many held-out real ones
 MOST_CANDIDATES = 1_000  # drawn for each image that `rejection` keeps, before it gives up
@@ -108,7 +108,7 @@ def plain(sampler, count, *, seed):
 def nice(sampler, count, *, seed):
     """Returns the `count` images that the discriminator finds most real, best first.
 
-    The seed's `--nice`: 20 candidates an image, all ranked together. Memory stays bounded: only
+    The original's `--nice`: 20 candidates an image, all ranked together. Memory stays bounded: only
     the best `count` seen so far are kept. Ranking by logits equals ranking by probability, and
     still tells apart the scores that a float32 sigmoid rounds to 1.
 

@@ -75,10 +75,10 @@ class Summaries:
             for tag, value in values.items():
                 tf.summary.scalar(tag, value, description=DESCRIPTIONS.get(tag))
 
-    def grid(self, tag, images, step, columns=None):
+    def grid(self, tag, images, step):
         """Writes uint8 images `[N, H, W]` as one tiled picture: TensorBoard shows three at most."""
         with self._writer.as_default(step):
-            tf.summary.image(tag, tile_grid(images, columns)[None, :, :, None], description=DESCRIPTIONS.get(tag))
+            tf.summary.image(tag, tile_grid(images)[None, :, :, None], description=DESCRIPTIONS.get(tag))
 
     def histograms(self, values, step):
         """Writes a dict of tag -> array of numbers, at most 100,000 of each, evenly spread.

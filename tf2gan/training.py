@@ -149,7 +149,8 @@ def _fit(config, data, run, started, profile, strategy):
         )  # fmt: skip
         progress = Progress(step, total, batch=config.batch)
         for until, images, rows in windows(config, data, step):
-            profiling = profile and progress.windows == 1  # the second: the first warms up
+            # The second, for the first warms up; or the only one.
+            profiling = profile and (progress.windows == 1 or progress.windows == 0 and until == total)
             with _profile_of(run, step) if profiling else nullcontext():
                 metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
             window = f"steps {step + 1} to {until}"
