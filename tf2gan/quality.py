@@ -77,18 +77,19 @@ class Quality:
 class Ruler:
     """Measures images against the held-out images of a data set; build it once, it is used often.
 
-    The reference is the test part. Where there is none, it is every other training image, and the
-    rest stand for the training images. Check `why_not` first.
+    The reference is the test part. Where there is none, it is every other training image; floor and
+    memorising then compare with the rest. Check `why_not` first.
 
     Args:
       data: a `tf2gan.data.Data` with labels.
     """
 
     def __init__(self, data):
+        self._data = data
         self.classifier = load_classifier(data)
-        reference, self._training_images = data.test_images, data.images
+        reference, self._rest = data.test_images, slice(None)
         if reference is None:
-            reference, self._training_images = data.images[::2], data.images[1::2]
+            reference, self._rest = data.images[::2], slice(1, None, 2)
         self.count = min(SAMPLES, len(reference))
         self.reference_features, _ = self.classifier(spread(reference, self.count))
         self._radii = neighbour_radii(self.reference_features)
@@ -111,7 +112,7 @@ class Ruler:
 
     def floor(self):
         """The `Quality` of `count` real training images: what a perfect generator would reach."""
-        return self._measure(*(spread(of_all, self.count) for of_all in self._training))
+        return self._measure(*(spread(of_all[self._rest], self.count) for of_all in self._training))
 
     def memorising(self, pixels):
         """Whether images are copies: how near their nearest training images are, by features.
@@ -119,21 +120,22 @@ class Ruler:
         Returns:
           (the share of images closer to their nearest one than the median test image is; than the
           closest 1 % of test images are). Fresh images of the same distribution come to 0.5 and
-          0.01, copies to 1 and 1.
+          0.01, copies to 1 and 1. Without a test part copies of the reference pass for fresh ones.
         """
-        distances, _ = nearest_neighbours(self.classifier(pixels)[0], self._training[0])
-        usual, _ = nearest_neighbours(self.reference_features, self._training[0])
+        training = self._training[0][self._rest]
+        distances, _ = nearest_neighbours(self.classifier(pixels)[0], training)
+        usual, _ = nearest_neighbours(self.reference_features, training)
         return tuple(float(np.mean(distances < np.quantile(usual, q))) for q in (0.5, 0.01))
 
     def beside_nearest(self, pixels):
         """Each image followed by its nearest training image: uint8 `[2 N, 28, 28]`."""
         _, nearest = nearest_neighbours(self.classifier(pixels)[0], self._training[0])
-        return np.stack([pixels, self._training_images[nearest]], 1).reshape(-1, SIZE, SIZE)
+        return np.stack([pixels, self._data.images[nearest]], 1).reshape(-1, SIZE, SIZE)
 
     @functools.cached_property
     def _training(self):
         """Features and probabilities of every training image: seconds, so once and when needed."""
-        return self.classifier(self._training_images)
+        return self.classifier(self._data.images)
 
 
 def why_not(data):
