@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tf2gan.commands import Parser, import_tensorflow, run_command
+from tf2gan.commands import Parser, check_seed, import_tensorflow, run_command
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
 from tf2gan.runs import find_run
@@ -53,8 +53,7 @@ def main(args=None):
     def command():
         if not 1 <= flags.batch <= BATCH_MAXIMUM:
             raise UsageError(f"--batch is {flags.batch}; choose 1 to {BATCH_MAXIMUM}")
-        if not 0 <= flags.seed < 2**31:
-            raise UsageError(f"--seed is {flags.seed}; choose 0 to {2**31 - 1}")
+        check_seed(flags.seed)
         if flags.interpolate and flags.select != "plain":
             raise UsageError(f"--interpolate shows every image on its way; leave out --select {flags.select}")
         if flags.interpolate and (flags.batch < 16 or flags.batch % 8):

@@ -248,7 +248,7 @@ def whole(precision, batch, steps):
     expected = statistics.median(turns) * steps / 10
     print(f"train.py, {steps} steps of {batch}, {precision or 'float32'}: {seconds:.1f} s, of which start-up {start_up:.1f} s,")
     print(f"steps {stepping:.1f} s (bare {expected:.1f} s: {stepping / expected - 1:+.1%}), around them {around:.1f} s;")
-    print(f"without start-up {(seconds - start_up) / expected - 1:+.1%} of the bare steps' time")
+    print(f"all but start-up takes {(seconds - start_up) / expected - 1:.1%} longer than the bare steps")
 
 
 def main():

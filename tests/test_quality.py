@@ -146,7 +146,12 @@ def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
     assert np.array_equal(pairs[:, :, :, 0], pairs[:, :, :, 1])  # training images are their own nearest
 
 
-@pytest.mark.parametrize("what, said", [("nowhere", "neither a run nor"), ("README.md", "neither a run nor"), ("float.npy", "float64"), ("--seed=x", "(all flags: python -m tf2gan.quality --help)")])
+@pytest.mark.parametrize("what, said", [
+    ("nowhere", "neither a run nor"),
+    ("README.md", "neither a run nor"),
+    ("float.npy", "float64"),
+    ("--seed=x", "(all flags: python -m tf2gan.quality --help)"),
+])  # fmt: skip
 def test_the_command_line_refuses(tmp_path, monkeypatch, capsys, what, said):
     np.save(tmp_path / "float.npy", np.zeros((9, 28, 28)))
     (tmp_path / "README.md").write_text("text")

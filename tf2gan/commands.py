@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 
-from tf2gan.errors import Stopped, Tf2ganError
+from tf2gan.errors import Stopped, Tf2ganError, UsageError
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,6 +52,12 @@ def run_command(command, *, debug):
     except KeyboardInterrupt:  # before training began, or while generating
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
+
+
+def check_seed(seed):
+    """Raises `UsageError` unless `--seed` is one that samples can be drawn from."""
+    if not 0 <= seed < 2**31:
+        raise UsageError(f"--seed is {seed}; choose 0 to {2**31 - 1}")
 
 
 def import_tensorflow(find_devices=None):

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tf2gan.checkpoints import restore_networks
 from tf2gan.classifier import BLOCK, load_classifier
-from tf2gan.commands import Parser, run_command
+from tf2gan.commands import Parser, check_seed, run_command
 from tf2gan.config import TrainConfig
 from tf2gan.data import load_data
 from tf2gan.errors import UsageError, brief
@@ -245,6 +245,9 @@ def main(args=None):
 
     def command():
         run = Path(flags.what) if os.path.isfile(Path(flags.what) / "config.json") else None
+        check_seed(flags.seed)
+        if not run and (flags.select != "plain" or flags.checkpoint):
+            raise UsageError(f"--select and --checkpoint are for a run; {flags.what} is none")
         data = load_data(flags.data or (TrainConfig.read(run).data if run else "mnist"))
         if reason := why_not(data):
             raise UsageError(reason)
@@ -252,10 +255,6 @@ def main(args=None):
             if Path(flags.nearest).suffix != ".png":
                 raise UsageError(f"--nearest is {flags.nearest}; it must end in .png")
             check_out(flags.nearest)
-        if not 0 <= flags.seed < 2**31:
-            raise UsageError(f"--seed is {flags.seed}; choose 0 to {2**31 - 1}")
-        if not run and (flags.select != "plain" or flags.checkpoint):
-            raise UsageError(f"--select and --checkpoint are for a run; {flags.what} is none")
         images = None if run else load_images(flags.what)
         ruler = Ruler(data)
         if run:
