@@ -43,7 +43,9 @@ def test_the_run_and_its_charts(page, address, run):
     cards.locator("svg path.line").nth(sum(charts.values()) - 1).wait_for(state="attached")
     assert cards.count() == len(charts)
     for title, lines in charts.items():
-        paths = cards.filter(has_text=title).locator("svg path.line").all()
+        card = cards.filter(has_text=title)
+        card.locator("svg path.line[d*=L]").nth(lines - 1).wait_for(state="attached")  # it is there a moment before it is drawn
+        paths = card.locator("svg path.line").all()
         assert len([path for path in paths if len(path.get_attribute("d") or "") > 20]) >= lines, title
 
 
