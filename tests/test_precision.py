@@ -1,5 +1,7 @@
 """Smaller types: who chooses them, and that they train, save and resume."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -34,14 +36,36 @@ def test_auto_takes_what_is_fast(monkeypatch, tmp_path, gpu, flags, expected, be
     monkeypatch.setattr(
         tf.config.experimental, "get_device_details", lambda device: {"compute_capability": gpu}
     )
-    dtype, reason = choose_dtype("auto")
+    dtype, reason = choose_dtype("auto", tf.distribute.get_strategy())
     assert dtype.name == expected and because in reason
 
 
+@pytest.mark.parametrize(
+    "devices, expected, because",
+    [
+        (["CPU:0"], "float32", "this processor"),
+        (["GPU:0"], "bfloat16", "9.0"),
+        (["GPU:1"], "float16", "7.5"),
+        (["GPU:0", "GPU:0"], "bfloat16", "9.0"),
+        (["GPU:0", "GPU:1"], "float32", "7.5 is float16"),
+    ],
+)
+def test_auto_looks_at_the_devices_that_compute(monkeypatch, tmp_path, devices, expected, because):
+    monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [(9, 0), (7, 5)])
+    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu})
+    names = [f"/job:localhost/replica:0/task:0/device:{name}" for name in devices]
+    strategy = SimpleNamespace(num_replicas_in_sync=len(names), extended=SimpleNamespace(worker_devices=names))
+    dtype, reason = choose_dtype("auto", strategy)
+    assert dtype.name == expected and because in reason
+    assert choose_dtype("auto", tf.distribute.OneDeviceStrategy("CPU:0"))[0] == tf.float32
+
+
 def test_asked_for_or_left_alone():
-    assert choose_dtype(None)[0] == tf.float32
-    assert choose_dtype("bfloat16")[0] == tf.bfloat16
-    assert choose_dtype("float32")[0] == tf.float32  # a run of bfloat16 may go on in it
+    strategy = tf.distribute.get_strategy()
+    assert choose_dtype(None, strategy)[0] == tf.float32
+    assert choose_dtype("bfloat16", strategy)[0] == tf.bfloat16
+    assert choose_dtype("float32", strategy)[0] == tf.float32  # a run of bfloat16 may go on in it
 
 
 def steps(mixed_precision, count=3):

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -382,6 +383,15 @@ def test_a_second_trainer_of_a_run_is_refused(trained, tmp_path, python):
         assert "is being trained by another process" in result.stderr
     assert checkpoint_steps(run) == [4, 6]
     training.resume(run, steps=7)  # free again
+
+
+def test_a_terminal_that_takes_no_more_is_no_second_trainer(trained, tmp_path, monkeypatch):
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    blocked = BlockingIOError(11, "write could not complete without blocking")
+    monkeypatch.setattr(training.Progress, "window", Mock(side_effect=blocked))
+    with pytest.raises(Tf2ganError, match="could not complete.*--resume"):
+        training.resume(run, steps=9)
 
 
 def test_runs_started_at_once_get_folders_of_their_own(tmp_path):

@@ -58,7 +58,7 @@ class GAN:
         self.recipe = recipe = recipe or RECIPES[config.recipe]
         self._shift_from = int(recipe.shift_after * (total_steps or 0))
         self.strategy = strategy or tf.distribute.get_strategy()
-        self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision)
+        self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision, self.strategy)
         build = functools.partial(build_optimizer, total_steps=total_steps, dtype=self.dtype)
         with self.strategy.scope():
             self.generator = build_generator(seed=config.seed)

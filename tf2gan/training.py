@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import keras
@@ -87,7 +87,7 @@ def resume(run, *, data=None, started=None, profile=False, strategy=None, **chan
 def _agreed(strategy, config, data):
     """The strategy, once all machines are known to train the same, in equal slices."""
     strategy = strategy or tf.distribute.get_strategy()
-    check_settings(strategy, config.batch, choose_dtype(config.mixed_precision)[0])
+    check_settings(strategy, config.batch, choose_dtype(config.mixed_precision, strategy)[0])
     check_alike(strategy, f"{config.to_json()} {len(data.images)}")
     return strategy
 
@@ -95,10 +95,12 @@ def _agreed(strategy, config, data):
 def _hold_and_fit(config, data, run, started, profile, strategy):
     """Trains while holding the run's lock; what the disk or the device refuses becomes one line."""
     try:
-        with locked(run / ".lock", wait=False):
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(run / ".lock", wait=False))
+            except BlockingIOError as error:
+                raise Tf2ganError(f"{run} is being trained by another process; wait, or start a new run") from error
             _fit(config, data, run, started, profile, strategy)
-    except BlockingIOError as error:
-        raise Tf2ganError(f"{run} is being trained by another process; wait, or start a new run") from error
     except (OSError, tf.errors.OpError) as error:
         raise Tf2ganError(
             f"{run} stopped ({why(error, strategy)}); its checkpoints are as they were: "
