@@ -104,14 +104,15 @@ def test_without_a_test_part_the_floor_is_of_other_images(mnist, ruler, monkeypa
     monkeypatch.setattr(quality, "load_classifier", lambda data: ruler.classifier)
     halves = quality.Ruler(Data("mnist without tests", mnist.images[:4000], mnist.labels[:4000]))
     floor = halves.floor()
-    assert floor.count == 2000 and 1 < floor.frechet < 30 and floor.precision < 0.95 and floor.recall < 0.95
+    # Above 0: the halves share no image. Every other image against the rest: 21, the writers come in turn.
+    assert floor.count == 2000 and 1 < floor.frechet < 5 and floor.precision < 0.95 and floor.recall < 0.95
 
 
 def test_why_quality_is_not_measured(mnist):
     images = mnist.images[:2000]
     assert "no labels" in why_not(Data("pictures", images))
     assert "one label" in why_not(Data("zeros", images, np.zeros(2000, int)))
-    assert "2000 training" not in str(why_not(Data("fine", images, mnist.labels[:2000])))
+    assert why_not(Data("fine", images, mnist.labels[:2000])) is None
     assert "999 training images, less than 1000" in why_not(Data("few", images[:999], mnist.labels[:999]))
     assert why_not(mnist) is None
 

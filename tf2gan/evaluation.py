@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.images import spread
+from tf2gan.images import subset
 from tf2gan.optimizers import gradient_means
 from tf2gan.quality import Ruler, why_not
 from tf2gan.sampling import Sampler, interpolation, plain
@@ -56,7 +56,7 @@ class Evaluation:
 
     def _show_scores(self, samples, step):
         fake = self._sampler.scores(samples)
-        real = self._sampler.scores(spread(self._held_out, min(SCORED, len(self._held_out))))
+        real = self._sampler.scores(subset(self._held_out, min(SCORED, len(self._held_out))))
         best = np.argsort(-fake, kind="stable")
         self._summaries.grid("samples/nice", samples[best[:SHOWN]], step)
         self._summaries.grid("samples/worst", samples[best[-SHOWN:]], step)
@@ -77,7 +77,7 @@ class Evaluation:
         if self._ruler is None:
             return
         generated = plain(self._plain, PROJECTED, seed=self._gan.config.seed)
-        images = np.concatenate([spread(self._held_out, min(PROJECTED, len(self._held_out))), generated])
+        images = np.concatenate([subset(self._held_out, min(PROJECTED, len(self._held_out))), generated])
         features, probabilities = self._ruler.classifier(images)
         kinds = ["real"] * (len(images) - PROJECTED) + ["generated"] * PROJECTED
         labels = [(kind, str(number)) for kind, number in zip(kinds, probabilities.argmax(1), strict=True)]

@@ -19,7 +19,7 @@ from tf2gan.commands import Parser, check_seed, run_command
 from tf2gan.config import TrainConfig
 from tf2gan.data import load_data
 from tf2gan.errors import UsageError, brief
-from tf2gan.images import SIZE, check_out, spread, tile_grid, write_png
+from tf2gan.images import SIZE, check_out, subset, tile_grid, write_png
 from tf2gan.sampling import SELECTIONS, Sampler, select
 
 SAMPLES = 10_000  # images measured at once, if the data set has as many
@@ -77,7 +77,7 @@ class Quality:
 class Ruler:
     """Measures images against the held-out images of a data set; build it once, it is used often.
 
-    The reference is the test part. Where there is none, it is every other training image; floor and
+    The reference is the test part. Where there is none, it is half of the training images; floor and
     memorising then compare with the rest. Check `why_not` first.
 
     Args:
@@ -89,9 +89,10 @@ class Ruler:
         self.classifier = load_classifier(data)
         reference, self._rest = data.test_images, slice(None)
         if reference is None:
-            reference, self._rest = data.images[::2], slice(1, None, 2)
+            chosen = subset(np.arange(len(data.images)), len(data.images) // 2)
+            reference, self._rest = data.images[chosen], np.delete(np.arange(len(data.images)), chosen)
         self.count = min(SAMPLES, len(reference))
-        self.reference_features, _ = self.classifier(spread(reference, self.count))
+        self.reference_features, _ = self.classifier(subset(reference, self.count))
         self._radii = neighbour_radii(self.reference_features)
 
     def measure(self, pixels):
@@ -112,7 +113,7 @@ class Ruler:
 
     def floor(self):
         """The `Quality` of `count` real training images: what a perfect generator would reach."""
-        return self._measure(*(spread(of_all[self._rest], self.count) for of_all in self._training))
+        return self._measure(*(subset(of_all[self._rest], self.count) for of_all in self._training))
 
     def memorising(self, pixels):
         """Whether images are copies: how near their nearest training images are, by features.

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.images import spread, to_pixels, to_unit
+from tf2gan.images import subset, to_pixels, to_unit
 from tf2gan.models import LATENT_SIZE
 from tf2gan.polyphase import evaluate
 
@@ -157,7 +157,7 @@ def rejection(sampler, count, *, seed, real_images):
     """
     if real_images is None:
         raise UsageError("rejection needs held-out images, and the data set has no test part; use nice")
-    real_logits = sampler.scores(spread(real_images, min(len(real_images), CALIBRATION_IMAGES)))
+    real_logits = sampler.scores(subset(real_images, min(len(real_images), CALIBRATION_IMAGES)))
     fake_logits = np.concatenate([logits for _, logits in sampler.blocks(CALIBRATION_IMAGES, seed, CALIBRATION)])
     scale, shift = fit_logistic(real_logits, fake_logits)
     ratios = scale * fake_logits + shift
