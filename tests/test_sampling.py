@@ -103,6 +103,28 @@ def test_rejection_moves_the_samples_towards_the_data():
     assert rate == pytest.approx(0.2, abs=0.03)  # one over the largest ratio
 
 
+def test_rejection_accepts_half_at_the_percentile_where_the_largest_ratio_is_rare():
+    """Logits N(1, 1) of real and N(-1, 1) of generated images: exact sampling would accept 1 in 250 or so."""
+    rng = np.random.default_rng(0)
+
+    class Normal:
+        def scores(self, pixels):
+            return rng.normal(1, 1, len(pixels))
+
+        def blocks(self, count, seed, use=None):
+            for _ in range(0, count, 128):
+                logits = rng.normal(-1, 1, 128)
+                yield np.uint8(np.clip(logits * 30 + 128, 0, 255))[:, None, None] * np.ones((1, 28, 28), np.uint8), logits
+
+    images, rate = rejection(Normal(), 4000, seed=0, real_images=np.zeros((10_000, 28, 28), np.uint8))
+    logits = (images[:, 0, 0].astype(float) - 128) / 30
+    # Near the percentile, -1 + 1.645, half of the density N(-1, 1) is left: a bin there tells.
+    near = np.abs(logits - 0.645) < 0.15
+    drawn = len(images) / rate * 0.0311  # the share of N(-1, 1) in that bin
+    assert near.sum() / drawn == pytest.approx(0.5, abs=0.1)
+    assert 0.08 < rate < 0.15
+
+
 def test_logistic_fit_makes_the_odds_honest():
     rng = np.random.default_rng(0)
     real, fake = rng.normal(1, 1, 50_000), rng.normal(-1, 1, 20_000)  # log ratio of the densities: 2 x
@@ -117,6 +139,7 @@ def test_rejection_follows_from_the_seed(sampler, monkeypatch):
     with_few = lambda: rejection(sampler, 30, seed=4, real_images=real)  # noqa: E731
     (first, rate), (second, _) = with_few(), with_few()
     assert first.shape == (30, 28, 28) and np.array_equal(first, second) and 0.01 < rate < 1
+    assert np.array_equal(rejection(sampler, 7, seed=4, real_images=real)[0], first[:7])  # whatever the batch
 
 
 def test_rejection_needs_real_images(sampler):

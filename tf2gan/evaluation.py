@@ -29,7 +29,8 @@ class Evaluation:
         # Float32 would nearly double the cost where bfloat16 is fast.
         self._sampler = Sampler(gan.averaged_generator, gan.discriminator, dtype=gan.dtype)
         self._plain = Sampler(gan.averaged_generator, dtype=gan.dtype)  # D's scores would double it again
-        self._held_out = data.images if data.test_images is None else data.test_images
+        held_out = data.images if data.test_images is None else data.test_images
+        self._real = subset(held_out, SCORED)
         self._ruler = None
         self._unmeasured = why_not(data)
         if self._unmeasured:
@@ -56,7 +57,7 @@ class Evaluation:
 
     def _show_scores(self, samples, step):
         fake = self._sampler.scores(samples)
-        real = self._sampler.scores(subset(self._held_out, min(SCORED, len(self._held_out))))
+        real = self._sampler.scores(self._real)
         best = np.argsort(-fake, kind="stable")
         self._summaries.grid("samples/nice", samples[best[:SHOWN]], step)
         self._summaries.grid("samples/worst", samples[best[-SHOWN:]], step)
@@ -77,7 +78,7 @@ class Evaluation:
         if self._ruler is None:
             return
         generated = plain(self._plain, PROJECTED, seed=self._gan.config.seed)
-        images = np.concatenate([subset(self._held_out, min(PROJECTED, len(self._held_out))), generated])
+        images = np.concatenate([subset(self._real, PROJECTED), generated])
         features, probabilities = self._ruler.classifier(images)
         kinds = ["real"] * (len(images) - PROJECTED) + ["generated"] * PROJECTED
         labels = [(kind, str(number)) for kind, number in zip(kinds, probabilities.argmax(1), strict=True)]

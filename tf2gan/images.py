@@ -58,7 +58,7 @@ def tile_grid(images, columns=None):
 
 
 def subset(images, count):
-    """`count` of the images, drawn at random, always the same, in file order.
+    """`count` of the images, or all where there are fewer: drawn at random, always the same, in file order.
 
     Not the first ones, for some files are sorted by class; and not every n-th, for MNIST's training
     images come in turn from two groups of writers.

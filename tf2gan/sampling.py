@@ -16,7 +16,7 @@ SELECTIONS = ("plain", "nice", "rejection")
 CALIBRATION_IMAGES = 10_000  # generated ones, and at most so many held-out real ones
 MOST_CANDIDATES = 1_000  # drawn for each image that `rejection` keeps, before it gives up
 INTERPOLATION_STEPS = 8  # images from one latent of a walk to the next
-GAMMA_PERCENTILE = 95  # `rejection` accepts about half of the candidates above it, fewer below
+GAMMA_PERCENTILE = 95  # `rejection` accepts at least half of the candidates above it, fewer below
 
 
 def draw_latents(count, *, seed, index, use):
@@ -157,19 +157,19 @@ def rejection(sampler, count, *, seed, real_images):
     """
     if real_images is None:
         raise UsageError("rejection needs held-out images, and the data set has no test part; use nice")
-    real_logits = sampler.scores(subset(real_images, min(len(real_images), CALIBRATION_IMAGES)))
+    real_logits = sampler.scores(subset(real_images, CALIBRATION_IMAGES))
     fake_logits = np.concatenate([logits for _, logits in sampler.blocks(CALIBRATION_IMAGES, seed, CALIBRATION)])
     scale, shift = fit_logistic(real_logits, fake_logits)
-    ratios = scale * fake_logits + shift
-    largest = ratios.max()
-    # At gamma 0 the sampling is exact, and as rare as the largest ratio is large; below, more is
-    # accepted. Above it would be sharper than the data.
-    gamma = min(0, np.percentile(_acceptance_logits(ratios, largest), GAMMA_PERCENTILE))
+    calibration_ratios = scale * fake_logits + shift
+    largest = calibration_ratios.max()
     uniform = np.random.Generator(np.random.Philox(key=seed))
     accepted, found, drawn = [], 0, 0
     for pixels, logits in sampler.blocks(MOST_CANDIDATES * count, seed):
         ratios = scale * logits + shift
         largest = max(largest, ratios.max())
+        # At gamma 0 the sampling is exact, and as rare as the largest ratio is large; below, more is
+        # accepted. Above it would be sharper than the data.
+        gamma = min(0, np.percentile(_acceptance_logits(calibration_ratios, largest), GAMMA_PERCENTILE))
         chance = _sigmoid(_acceptance_logits(ratios, largest) - gamma)
         kept = pixels[uniform.random(len(pixels)) < chance]
         accepted.append(kept)
