@@ -95,7 +95,7 @@ def test_the_time_lapse_shows_the_same_latents_over_the_run(trained):
 
 def test_without_figures_there_are_pictures_still(small, tmp_path, capsys):
     run = tf2gan.train(TrainConfig(**{**small, "evaluate_every": 9}), tmp_path)
-    assert "quality is not measured: digits has 40 training images, less than 1000" in capsys.readouterr().out
+    assert "quality is not measured: digits has 40 training images, less than 2000" in capsys.readouterr().out
     tags = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload().Tags()["tensors"]
     assert "samples/nice" in tags and "quality/frechet" not in tags and "samples/nearest" not in tags
     assert json.loads((run / "summary.json").read_text())["quality"] is None

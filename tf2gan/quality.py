@@ -78,7 +78,8 @@ class Ruler:
     """Measures images against the held-out images of a data set; build it once, it is used often.
 
     The reference is the test part. Where there is none, it is half of the training images; floor and
-    memorising then compare with the rest. Check `why_not` first.
+    memorising then compare with the rest (the networks have seen all of them, so that images learnt by
+    heart come out well). Check `why_not` first.
 
     Args:
       data: a `tf2gan.data.Data` with labels.
@@ -111,9 +112,9 @@ class Ruler:
             histogram=np.bincount(probabilities.argmax(1), minlength=self.classifier.classes) / len(features),
         )
 
-    def floor(self):
-        """The `Quality` of `count` real training images: what a perfect generator would reach."""
-        return self._measure(*(subset(of_all[self._rest], self.count) for of_all in self._training))
+    def floor(self, count=None):
+        """The `Quality` of real training images, by default `count`: what a perfect generator would reach."""
+        return self._measure(*(subset(of_all[self._rest], count or self.count) for of_all in self._training))
 
     def memorising(self, pixels):
         """Whether images are copies: how near their nearest training images are, by features.
@@ -121,7 +122,8 @@ class Ruler:
         Returns:
           (the share of images closer to their nearest one than the median test image is; than the
           closest 1 % of test images are). Fresh images of the same distribution come to 0.5 and
-          0.01, copies to 1 and 1. Without a test part copies of the reference pass for fresh ones.
+          0.01, copies to 1 and 1. Without a test part copies of the reference (half of the images)
+          pass for fresh ones.
         """
         training = self._training[0][self._rest]
         distances, _ = nearest_neighbours(self.classifier(pixels)[0], training)
@@ -145,9 +147,11 @@ def why_not(data):
         return f"quality is not measured: {data.name} has no labels to train a classifier on"
     if len(np.unique(data.labels)) < 2:
         return f"quality is not measured: all images of {data.name} have one label"
-    part, images = ("training", data.images) if data.test_images is None else ("test", data.test_images)
-    if len(images) < LEAST:
-        return f"quality is not measured: {data.name} has {len(images)} {part} images, less than {LEAST}"
+    part, images, least = "test", data.test_images, LEAST
+    if images is None:
+        part, images, least = "training", data.images, 2 * LEAST  # half of them are the reference
+    if len(images) < least:
+        return f"quality is not measured: {data.name} has {len(images)} {part} images, less than {least}"
     return None
 
 
@@ -263,7 +267,10 @@ def main(args=None):
             sampler = Sampler(generator, discriminator)
             images, rate = select(flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images)
             print(f"{run}, step {step}, {flags.select}" + (f", {rate:.1%} accepted" if rate else ""))
-        print("\n".join(table({"real, training": ruler.floor(), "generated": ruler.measure(images)})))
+        floor = ruler.floor(min(len(images), ruler.count))  # of as many, so that they compare
+        print("\n".join(table({"real, training": floor, "generated": ruler.measure(images)})))
+        if len(images) < LEAST:
+            print(f"of {len(images)} images, less than {LEAST}, Frechet distance and recall mean little")
         usual, close = ruler.memorising(images)
         print(f"closer to a training image than the median test image is: {usual:.1%} (fresh images: 50%)")
         print(f"closer to a training image than 99 of 100 test images are: {close:.1%} (fresh images: 1%)")

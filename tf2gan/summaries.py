@@ -24,7 +24,7 @@ DESCRIPTIONS = {
     "gradient_norm/d": "the Euclidean norm of all of D's gradients together",
     "gradient_norm/g": "the Euclidean norm of all of G's gradients together",
     "speed/images_per_second": "real images trained on in a second",
-    "quality/frechet": "Frechet distance of classifier features, generated against held-out images; lower is better",
+    "quality/frechet": "Frechet distance of classifier features, of up to 10,000 generated and as many held-out images; lower is better",
     "quality/frechet_floor": "the same distance of real training images: a perfect generator's",
     "quality/precision": "the share of generated images that lie among real ones",
     "quality/precision_floor": "the same share of real training images",
