@@ -1,7 +1,7 @@
 """Tries training recipes and measures what they give: python benchmarks/recipes.py NAME [NAME ...]
 
-Every name of `VARIANTS` is the recipe `modern` with some changes, most of them what was tried and
-dropped (docs/quality.md has the table). Each is trained for `--epochs` and measured twice
+Every name of `VARIANTS` is the recipe `modern` with some changes, three of them (`KINDS`) of the step,
+most of them what was tried and dropped (docs/quality.md has the table). Each is trained for `--epochs` and measured twice
 an epoch, a JSON line each; `--total` is the length of the run over which the rates fall, so that
 the beginning of a longer run can be tried.
 """
@@ -49,6 +49,33 @@ class NoisyGAN(GAN):
         self._evaluate = noisy
 
 
+class SmoothedGAN(GAN):
+    """Real images are labelled 0.9 for D, generated ones 0 as ever (Salimans et al. 2016)."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        cross_entropies = self._cross_entropies
+        # D's update sees two batches at once, G's one.
+        self._cross_entropies = lambda labels, logits: cross_entropies(
+            0.9 * labels if labels.shape[0] > self.config.batch else labels, logits
+        )
+
+
+class TopKGAN(GAN):
+    """G learns from those three quarters of its images that D likes best (Sinha et al. 2020)."""
+
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings)
+        cross_entropies, kept = self._cross_entropies, self.config.batch * 3 // 4
+
+        def of_the_best(labels, logits):
+            losses = cross_entropies(labels, logits)
+            return losses if labels.shape[0] > self.config.batch else -tf.math.top_k(-losses, kept).values
+
+        self._cross_entropies = of_the_best
+
+
+KINDS = {"64-noise": NoisyGAN, "short-smoothed": SmoothedGAN, "short-top-k": TopKGAN}
 SHORT = {"cosine": False, "averaging": 0.99, "shift": 0}  # for runs of half an epoch
 PLAIN_64 = {**SHORT, "batch": 64, "d_learning_rate": 0.0002, "gradient_penalty": 0}
 PLAIN_32 = {**PLAIN_64, "batch": 32}
@@ -58,11 +85,14 @@ VARIANTS = {  # name: changes of `modern`
     "moved-at-once": {"shift_after": 0},
     "moved-by-one": {"shift": 1},
     "short": SHORT,
+    "short-smoothed": SHORT,
+    "short-top-k": SHORT,
     "64": PLAIN_64,
     "64-noise": PLAIN_64,
     "64-d-0.0004": {**PLAIN_64, "d_learning_rate": 0.0004},
     "64-d-0.0004-g-0.002": {**PLAIN_64, "d_learning_rate": 0.0004, "g_learning_rate": 0.002},
     "32": PLAIN_32,
+    "32-d-0.0006": {**PLAIN_32, "d_learning_rate": 0.0006},
     "32-d-0.0004": {**PLAIN_32, "d_learning_rate": 0.0004},
     "32-d-0.0004-g-0.0005": {**PLAIN_32, "d_learning_rate": 0.0004, "g_learning_rate": 0.0005},
     "32-d-0.0006-g-0.002": {**PLAIN_32, "d_learning_rate": 0.0006, "g_learning_rate": 0.002},
@@ -76,8 +106,7 @@ def try_variant(name, *, epochs, total, seed, count):
     config = TrainConfig(recipe="modern", batch=recipe.batch, seed=seed, mixed_precision="auto")
     data = load_data("mnist")
     per_epoch = batches_per_epoch(len(data.images), recipe.batch)
-    kind = NoisyGAN if name.endswith("noise") else GAN
-    gan = kind(config, total_steps=round(total * per_epoch), recipe=recipe)
+    gan = KINDS.get(name, GAN)(config, total_steps=round(total * per_epoch), recipe=recipe)
     sampler, ruler, images = Sampler(gan.averaged_generator), Ruler(data), tf.constant(data.images)
     order = seed if recipe.shuffled else None
     seconds, step, ends = 0.0, 0, [round(per_epoch * half / 2) for half in range(1, round(2 * epochs) + 1)]
@@ -99,7 +128,7 @@ def try_variant(name, *, epochs, total, seed, count):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", choices=VARIANTS, metavar="NAME", help=", ".join(VARIANTS))
-    parser.add_argument("--epochs", type=float, default=2, help="passes over the data (default: 2)")
+    parser.add_argument("--epochs", type=float, default=2, help="passes over the data, in halves (default: 2)")
     parser.add_argument("--total", type=float, help="epochs over which the rates fall (default: --epochs)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one run each (default: 0)")
     parser.add_argument("--images", type=int, default=10_000, help="images measured (default: 10000)")
