@@ -11,7 +11,7 @@ from PIL import Image
 
 from tf2gan import data
 from tf2gan.config import TrainConfig
-from tf2gan.data import Data, batch_rows, batches_per_epoch, load_data
+from tf2gan.data import Data, batch_rows, batches_per_epoch, load_data, subset
 from tf2gan.errors import DataError
 from tf2gan.windows import windows
 
@@ -226,6 +226,15 @@ def test_rows_do_not_depend_on_how_steps_are_cut_into_windows(count, batch, step
     assert rows.shape == (steps, batch) and rows.min() >= 0 and rows.max() < count
     singles = [batch_rows(step + i, 1, count=count, batch=batch) for i in range(steps)]
     assert np.array_equal(rows, np.concatenate(singles))
+
+
+@given(st.integers(1, 2000), st.floats(0, 1))
+def test_a_subset_is_random_distinct_and_in_order(count, share):
+    chosen = subset(np.arange(count), int(share * count))
+    assert len(chosen) == int(share * count) and np.all(np.diff(chosen) > 0)
+    assert np.array_equal(chosen, subset(np.arange(count), int(share * count)))
+    if len(chosen) > 200:  # neither the first ones nor every n-th
+        assert abs(np.mean(chosen < count / 2) - 0.5) < 0.15 and abs(np.mean(chosen % 2) - 0.5) < 0.15
 
 
 @given(st.integers(1, 300), st.integers(1, 50), st.integers(0, 5))

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from tf2gan.errors import UsageError
-from tf2gan.images import check_out, subset, tile_grid, to_pixels, to_unit, write_images
+from tf2gan.images import check_out, tile_grid, to_pixels, to_unit, write_images
 
 batches = arrays.arrays(
     np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 5), st.integers(1, 5))
@@ -56,15 +56,6 @@ def test_out_of_range_images_are_clipped_not_wrapped(images):
 @pytest.fixture
 def images():
     return np.random.default_rng(0).integers(0, 256, (5, 28, 28), np.uint8)
-
-
-@given(st.integers(1, 2000), st.floats(0, 1))
-def test_a_subset_is_random_distinct_and_in_order(count, share):
-    chosen = subset(np.arange(count), int(share * count))
-    assert len(chosen) == int(share * count) and np.all(np.diff(chosen) > 0)
-    assert np.array_equal(chosen, subset(np.arange(count), int(share * count)))
-    if len(chosen) > 200:  # neither the first ones nor every n-th
-        assert abs(np.mean(chosen < count / 2) - 0.5) < 0.15 and abs(np.mean(chosen % 2) - 0.5) < 0.15
 
 
 def test_out_formats(tmp_path, images):

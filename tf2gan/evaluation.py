@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.images import subset
+from tf2gan.data import subset
 from tf2gan.optimizers import gradient_means
 from tf2gan.quality import Ruler, why_not
 from tf2gan.sampling import Sampler, interpolation, plain

@@ -57,16 +57,6 @@ def tile_grid(images, columns=None):
     )
 
 
-def subset(images, count):
-    """`count` of the images, or all where there are fewer: drawn at random, always the same, in file order.
-
-    Not the first ones, for some files are sorted by class; and not every n-th, for MNIST's training
-    images come in turn from two groups of writers.
-    """
-    order = np.argsort(np.random.Philox(key=0).random_raw(len(images)), kind="stable")
-    return images[np.sort(order[:count])]
-
-
 def write_png(path, pixels):
     """Writes a uint8 `[H, W]` picture; whole or not at all."""
     with replacing(path) as partial:

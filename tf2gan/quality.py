@@ -17,9 +17,9 @@ from tf2gan.checkpoints import restore_networks
 from tf2gan.classifier import BLOCK, load_classifier
 from tf2gan.commands import Parser, check_seed, run_command
 from tf2gan.config import TrainConfig
-from tf2gan.data import load_data
+from tf2gan.data import load_data, subset
 from tf2gan.errors import UsageError, brief
-from tf2gan.images import SIZE, check_out, subset, tile_grid, write_png
+from tf2gan.images import SIZE, check_out, tile_grid, write_png
 from tf2gan.sampling import SELECTIONS, Sampler, select
 
 SAMPLES = 10_000  # images measured at once, if the data set has as many

@@ -3,8 +3,9 @@
 import numpy as np
 import tensorflow as tf
 
+from tf2gan.data import subset
 from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.images import subset, to_pixels, to_unit
+from tf2gan.images import to_pixels, to_unit
 from tf2gan.models import LATENT_SIZE
 from tf2gan.polyphase import evaluate
 
@@ -161,7 +162,7 @@ def rejection(sampler, count, *, seed, real_images):
     fake_logits = np.concatenate([logits for _, logits in sampler.blocks(CALIBRATION_IMAGES, seed, CALIBRATION)])
     scale, shift = fit_logistic(real_logits, fake_logits)
     calibration_ratios = scale * fake_logits + shift
-    largest = calibration_ratios.max()
+    at_percentile, largest = np.percentile(calibration_ratios, GAMMA_PERCENTILE), calibration_ratios.max()
     uniform = np.random.Generator(np.random.Philox(key=seed))
     accepted, found, drawn = [], 0, 0
     for pixels, logits in sampler.blocks(MOST_CANDIDATES * count, seed):
@@ -169,7 +170,7 @@ def rejection(sampler, count, *, seed, real_images):
         largest = max(largest, ratios.max())
         # At gamma 0 the sampling is exact, and as rare as the largest ratio is large; below, more is
         # accepted. Above it would be sharper than the data.
-        gamma = min(0, np.percentile(_acceptance_logits(calibration_ratios, largest), GAMMA_PERCENTILE))
+        gamma = min(0, _acceptance_logits(at_percentile, largest))
         chance = _sigmoid(_acceptance_logits(ratios, largest) - gamma)
         kept = pixels[uniform.random(len(pixels)) < chance]
         accepted.append(kept)
