@@ -146,6 +146,8 @@ def test_a_signal_saves_and_says_how_to_go_on(small, tmp_path):
         process = command("--logdir", tmp_path / "a b", *more)
         first_step(process)
         process.send_signal(number)
+        time.sleep(0.01)
+        process.send_signal(number)  # as `timeout` does, which sends it to the process and to its group
         output, error = process.communicate(timeout=60)
         assert process.returncode == status, error
         step, before = checkpoint_steps(run)[-1], step
