@@ -14,7 +14,7 @@ TOGETHER = 0.3  # seconds; `timeout` and other launchers pass on what the whole 
 class StopSignals:
     """While entered, notes the first SIGINT or SIGTERM in `received`; a second one ends the process.
 
-    What comes within 0.3 seconds of the first counts as the same one.
+    One within `TOGETHER` seconds of the first is its copy, and does nothing.
 
     Python calls a signal's handler between two of its own instructions, so not before the window in
     the graph is over. The wake-up descriptor is written to at once, and a thread reads it.
@@ -52,9 +52,9 @@ class StopSignals:
             if byte[0] not in SIGNALS:
                 continue
             if self.received:
-                if time.monotonic() < first + TOGETHER:
-                    continue
-                os._exit(128 + byte[0])
+                if time.monotonic() > first + TOGETHER:
+                    os._exit(128 + byte[0])
+                continue
             self.received, first = byte[0], time.monotonic()
             name = signal.Signals(byte[0]).name
             print(f"\n{name}: finishing the window, then saving; once more to stop at once", file=sys.stderr, flush=True)
