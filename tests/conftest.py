@@ -3,6 +3,7 @@ import os
 # TensorFlow's start-up notices would drown a failure's message.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,30 @@ def digits(mnist, tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(path, x_train=mnist.images[:40], y_train=mnist.labels[:40])
     return path
+
+
+@pytest.fixture(scope="session")
+def measurable(mnist, tmp_path_factory):
+    """Settings of a small run that does all that a default run does, its quality measured too.
+
+    Of 2000 labelled digits half are the reference. Their classifier is MNIST's own, put where a
+    trained one would be kept.
+    """
+    from tf2gan import classifier
+    from tf2gan.data import Data
+
+    folder = tmp_path_factory.mktemp("measurable")
+    images, labels = mnist.images[:2000], mnist.labels[:2000]
+    np.savez(folder / "digits.npz", x_train=images, y_train=labels)
+    key = classifier.data_key(Data("digits", images, labels))
+    (folder / "tf2gan").mkdir()
+    shutil.copy(classifier.MNIST_WEIGHTS, folder / "tf2gan" / f"classifier-{key[:32]}.keras")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        yield dict(
+            data=str(folder / "digits.npz"), batch=8, steps=6, log_every=1, image_every=2, checkpoint_every=2,
+            evaluate_every=2, seed=3,
+        )
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ import sys
 
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
 from conftest import ROOT, flags
@@ -17,47 +19,72 @@ from tf2gan import distribution
 from tf2gan.checkpoints import checkpoint_steps
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
+from tf2gan.gan import METRICS
 
 BIAS = 3  # among G's weights the one that feeds BatchNormalization, which takes it out again
 
 # Logical devices are made before TensorFlow looks for its devices: in a process of their own.
 TWO_REPLICAS = """
-import dataclasses
-import numpy as np, tensorflow as tf
+import json, sys
 from tf2gan import distribution
-from tf2gan.config import TrainConfig
-from tf2gan.data import batch_rows
-from tf2gan.gan import GAN
-from tf2gan.recipes import RECIPES
 
 two = distribution.choose("CPU:0,CPU:1")
 assert two.num_replicas_in_sync == 2
-images = tf.constant(np.random.default_rng(0).integers(0, 256, (64, 28, 28)), tf.uint8)
+from tf2gan import training
+from tf2gan.config import TrainConfig
 
-def trained(strategy, steps, recipe, **settings):
-    at_once = dataclasses.replace(RECIPES[recipe], shift_after=0)
-    gan = GAN(TrainConfig(batch=8, recipe=recipe, **settings), total_steps=20, recipe=at_once, strategy=strategy)
-    metrics = gan.train_steps(images, batch_rows(0, steps, count=64, batch=8, seed=0))
-    values = [v.numpy() for v in (*gan.generator.variables, *gan.discriminator.variables)]
-    return values, {k: float(v) for k, v in metrics.items()}
-
-# Adam divides small gradients by their size, rounding included: modern keeps together for fewer steps.
-for recipe, steps in (("classic", 10), ("modern", 2)):
-    (weights, metrics), (split_weights, split_metrics) = (trained(s, steps, recipe) for s in (None, two))
-    for i, (ours, theirs) in enumerate(zip(split_weights, weights, strict=True)):
-        if i != 3:  # the bias that feeds BatchNormalization, which takes it out again
-            np.testing.assert_allclose(ours, theirs, atol=1e-4, err_msg=str(i))
-    for tag in metrics:
-        np.testing.assert_allclose(split_metrics[tag], metrics[tag], rtol=1e-4, err_msg=tag)
-weights, metrics = trained(two, 3, "modern", mixed_precision="bfloat16")
-assert all(map(np.isfinite, metrics.values())) and metrics["loss/d"] > 0
-print("equal")
+settings, logdir = json.loads(sys.argv[1]), sys.argv[2]
+for name, first, then in (("on_one", None, two), ("on_two", two, None)):
+    config = TrainConfig(**settings, name=name)
+    run = training.train(config, logdir, strategy=first, profile=name == "on_two")
+    training.resume(run, steps=config.steps + 2, strategy=then)
 """
 
 
-def test_two_replicas_equal_one(python):
-    result = python("-c", TWO_REPLICAS)
-    assert result.stdout == "equal\n", result.stderr[-2000:]
+def shown(run):
+    """What a person finds of a run: files, TensorBoard's tags with their steps, and its scalars."""
+    events = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload()
+    points = {tag: events.Tensors(tag) for tag in events.Tags()["tensors"]}
+    files = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file() and "tfevents" not in path.name}
+    values = {tag: [float(make_ndarray(p.tensor_proto)) for p in points[tag]] for tag in (*METRICS, "quality/frechet")}
+    return files, {tag: [point.step for point in found] for tag, found in points.items()}, values
+
+
+@pytest.mark.parametrize(
+    "recipe, precision, equal_steps",
+    # Adam divides small gradients by their size, rounding included: modern keeps together for fewer steps.
+    [("classic", None, 8), ("modern", None, 2), ("modern", "bfloat16", 0)],
+)
+def test_two_replicas_equal_one(python, measurable, tmp_path, recipe, precision, equal_steps):
+    """All that a default run does, on one device and on two; each resumed on the other's."""
+    settings = {**measurable, "recipe": recipe, "mixed_precision": precision, "steps": 6 if equal_steps == 8 else 4}
+    result = python("-c", TWO_REPLICAS, json.dumps(settings), tmp_path)
+    assert result.returncode == 0, result.stderr[-3000:]
+    on_one, on_two = (tmp_path / f"0000{i}-{name}" for i, name in enumerate(("on_one", "on_two")))
+    (files, steps, values), (split_files, split_steps, split_values) = shown(on_one), shown(on_two)
+    profile = {file for file in split_files if file.startswith("plugins/profile/")}
+    assert profile and split_files - profile == files and split_steps == steps
+    end = settings["steps"] + 2
+    assert steps["quality/frechet"] == list(range(2, end + 1, 2)) and len(steps) > 60
+    assert {"summary.json", "samples/timelapse.gif", "projector/sprites.png", "generator.keras"} <= files
+    assert any(file.startswith("checkpoints/best/") for file in files)
+    for tag in METRICS:
+        assert np.isfinite(split_values[tag]).all()
+        if equal_steps:
+            compared = np.array(steps[tag]) <= equal_steps
+            np.testing.assert_allclose(
+                np.array(split_values[tag])[compared], np.array(values[tag])[compared], rtol=1e-3, atol=1e-5, err_msg=tag
+            )
+    if equal_steps == end:
+        for ours, theirs in zip(weights(on_two), weights(on_one), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def weights(run):
+    """Those of a run's networks, without the bias that feeds BatchNormalization, which takes it out again."""
+    found = [array for network in tf2gan.load_run(run) for array in network.get_weights()]
+    assert len(found) == 20
+    return found[:BIAS] + found[BIAS + 1 :]
 
 
 def start(number, ports, *args):
@@ -91,9 +118,9 @@ def start_both(*args):
         pytest.param(signal.SIGTERM, 143, "stopped and saved at step", marks=pytest.mark.slow),
     ],
 )
-def test_a_machine_lost_and_both_started_again_equal_one_machine(small, tmp_path, number, status, said):
+def test_a_machine_lost_and_both_started_again_equal_one_machine(measurable, tmp_path, number, status, said):
     """Two processes on loopback: one is killed, the other ends by itself; then --resume."""
-    settings = {**small, "steps": 30, "checkpoint_every": 5}
+    settings = {**measurable, "steps": 16, "log_every": 2, "image_every": 4, "evaluate_every": 6}
     whole = tf2gan.train(TrainConfig(**settings), tmp_path / "one")
     chief, other = start_both("--logdir", tmp_path / "two", *flags({**settings, "steps": 3000}))
     for line in chief.stdout:
@@ -106,21 +133,18 @@ def test_a_machine_lost_and_both_started_again_equal_one_machine(small, tmp_path
     other.communicate()
 
     run = tmp_path / "two" / "00000-digits-classic"
-    assert checkpoint_steps(run)[-1] < 30
-    chief, other = start_both("--logdir", tmp_path / "two", "--resume", "--steps=30")
+    assert checkpoint_steps(run)[-1] < 16
+    chief, other = start_both("--logdir", tmp_path / "two", "--resume", "--steps=16")
     shown, error = chief.communicate(timeout=120)
-    assert chief.returncode == 0 and "2 replicas" in shown and "step 30/30" in shown, error
+    assert chief.returncode == 0 and "2 replicas" in shown and "step 16/16" in shown, error
     shown, error = other.communicate(timeout=60)
     assert other.returncode == 0 and "step " not in shown and "done" not in shown, error  # the chief alone shows
 
     # And writes: one folder, one event file for each time it was started.
     assert [path.name for path in (tmp_path / "two").iterdir() if path.is_dir()] == [run.name]
     assert len(list(run.glob("events*"))) == 2
-    weights = [[w for network in tf2gan.load_run(folder) for w in network.get_weights()] for folder in (run, whole)]
-    assert len(weights[0]) == 20
-    for i, (ours, theirs) in enumerate(zip(*weights, strict=True)):
-        if i != BIAS:
-            np.testing.assert_allclose(ours, theirs, atol=1e-4, err_msg=str(i))
+    for ours, theirs in zip(weights(run), weights(whole), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 def test_machines_with_different_flags_say_so(small, tmp_path):

@@ -322,9 +322,45 @@ def test_a_weight_that_is_not_finite_is_never_saved(small, tmp_path, monkeypatch
             return super().non_finite_variable()
 
     monkeypatch.setattr(training, "GAN", Gan)
-    with pytest.raises(Tf2ganError, match="is not finite after steps 4 to 4 .*nothing was saved"):
+    with pytest.raises(Tf2ganError, match="is not finite after steps 4 to 4 .*no checkpoint was saved yet"):
         tf2gan.train(TrainConfig(**small), tmp_path)
     assert checkpoint_steps(tmp_path / "00000-digits-classic") == []
+
+
+# What nobody foresaw
+
+
+@pytest.mark.parametrize("where, step", [("at", 4), ("show_projector", 6)])
+def test_what_was_trained_is_saved_before_a_fault_ends_the_run(small, tmp_path, monkeypatch, python, where, step):
+    """In an evaluation between two checkpoints, and in what is written last; resumed it equals a run without."""
+    settings = {**small, "evaluate_every": 4, "checkpoint_every": 5}
+    whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation.Evaluation, where, Mock(side_effect=TypeError("float() of a\nmirrored variable")))
+        with pytest.raises(Tf2ganError, match=rf"\(TypeError: float.. of a mirrored variable\); what was trained is saved, {step} steps; go on with python train.py.*--resume") as error:
+            tf2gan.train(TrainConfig(**settings), tmp_path)
+    assert "\n" not in str(error.value) and error.value.exit_status == 1
+    run = tmp_path / "00000-digits-classic"
+    assert checkpoint_steps(run)[-1] == step
+    training.resume(run)
+    assert saved_state(run, 6) == saved_state(whole, 6)
+
+
+def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
+    """There the networks are those of no whole step: the newest checkpoint is named."""
+    losses = tf2gan.gan.GAN.generator_step
+
+    def failing(self, latents, *shifts):
+        with tf.control_dependencies([tf.debugging.assert_less(self.step, tf.constant(4, tf.int64), "spoiled")]):
+            return losses(self, latents, *shifts)
+
+    monkeypatch.setattr(tf2gan.gan.GAN, "generator_step", failing)
+    with pytest.raises(Tf2ganError, match="spoiled.*checkpoints are as they were, the newest checkpoint is of step 4"):
+        tf2gan.train(TrainConfig(**small), tmp_path)
+    assert checkpoint_steps(tmp_path / "00000-digits-classic") == [4]
+    monkeypatch.setattr(training, "_begin", Mock(side_effect=KeyError("graph")))
+    with pytest.raises(Tf2ganError, match="KeyError: 'graph'.*; no checkpoint was saved yet; go on with"):
+        tf2gan.train(TrainConfig(**small), tmp_path)
 
 
 # The disk

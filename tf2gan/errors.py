@@ -26,5 +26,11 @@ class Stopped(Tf2ganError):
 
 
 def brief(error):
-    """An exception of a library on one line, its type first, at most 200 characters."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    """An exception of a library on one line, its type first, at most 200 characters.
+
+    Of an error in a TensorFlow graph, the line that says what is wrong: it stands after the stack.
+    """
+    text = str(error)
+    if text.startswith("Graph execution error"):
+        text = text.split("[[{{node")[0].strip().rpartition("\n")[2]
+    return " ".join(f"{type(error).__name__}: {text}".split())[:200]

@@ -75,5 +75,6 @@ def gradient_means(optimizer):
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if isinstance(optimizer, FusedAdam):
         return [mean.numpy() for mean in optimizer._momentums]
-    scale = -(1 - optimizer.momentum) / float(optimizer.learning_rate)  # SGD sums -rate * gradient
+    # `numpy` reads a copy of a mirrored rate too, which `float` refuses. SGD sums -rate * gradient.
+    scale = -(1 - optimizer.momentum) / float(optimizer.learning_rate.numpy())
     return [scale * momentum.numpy() for momentum in optimizer.momentums]

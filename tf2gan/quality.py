@@ -187,33 +187,48 @@ def precision_recall(real, fake, real_radii=None):
 
 def neighbour_radii(points):
     """The squared distance of each point `[N, F]` to its k-th nearest other: `[N]`."""
-    def farthest(distances):
-        return -tf.math.top_k(-distances, min(NEIGHBOURS + 1, len(points))).values[:, -1]  # itself comes first
-
-    return _rowwise(farthest, points, points)
+    return _rowwise(_radii, points, points, min(NEIGHBOURS + 1, len(points)))  # itself comes first
 
 
 def nearest_neighbours(points, others):
     """Distances `[N]` to, and indices `[N]` of, the nearest of `others` `[M, F]` for each point."""
-    nearest = _rowwise(lambda distances: tf.argmin(distances, 1), points, others)
+    nearest = _rowwise(_nearest, points, others)
     return np.linalg.norm(points - others[nearest], axis=1), nearest
 
 
 def _share_within(points, centres, radii):
-    return float(_rowwise(lambda distances: tf.reduce_any(distances <= radii, 1), points, centres).mean())
+    return float(_rowwise(_within, points, centres, radii).mean())
 
 
-def _rowwise(reduce, points, others):
-    """Applies `reduce` to the squared distances `[block, M]` of blocks of points: memory stays bounded."""
-    others = tf.constant(others)  # not an array, which would be copied into the graph
-    squares = tf.reduce_sum(others**2, 1)
+def _rowwise(reduce, points, others, *more):
+    """Applies `reduce` to blocks of points and all `others`: memory stays bounded."""
+    others, more = tf.constant(others), map(tf.constant, more)
+    given = (others, tf.reduce_sum(others**2, 1), *more)
+    return np.concatenate([reduce(points[i : i + BLOCK], *given).numpy() for i in range(0, len(points), BLOCK)])
 
-    @tf.function(autograph=False, reduce_retracing=True)
-    def block(rows):
-        products = tf.matmul(rows, others, transpose_b=True)
-        return reduce(tf.reduce_sum(rows**2, 1, keepdims=True) - 2 * products + squares)
 
-    return np.concatenate([block(points[i : i + BLOCK]).numpy() for i in range(0, len(points), BLOCK)])
+# Traced here, once for all sets: TensorFlow warns on the terminal of functions that are made in a loop.
+_on_any = functools.partial(tf.function, autograph=False, reduce_retracing=True)
+
+
+@_on_any
+def _radii(points, others, squares, count):
+    return -tf.math.top_k(-_squared_distances(points, others, squares), count).values[:, -1]
+
+
+@_on_any
+def _nearest(points, others, squares):
+    return tf.argmin(_squared_distances(points, others, squares), 1)
+
+
+@_on_any
+def _within(points, others, squares, radii):
+    return tf.reduce_any(_squared_distances(points, others, squares) <= radii, 1)
+
+
+def _squared_distances(points, others, squares):
+    """`[block, M]` of points `[block, F]` and others `[M, F]`, whose own squares are given."""
+    return tf.reduce_sum(points**2, 1, keepdims=True) - 2 * tf.matmul(points, others, transpose_b=True) + squares
 
 
 def table(columns):

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -101,12 +102,44 @@ def _hold_and_fit(config, data, run, started, profile, strategy):
             except BlockingIOError as error:
                 raise Tf2ganError(f"{run} is being trained by another process; wait, or start a new run") from error
             _fit(config, data, run, started, profile, strategy)
+    except Tf2ganError:
+        raise
     except (OSError, tf.errors.OpError) as error:
         raise Tf2ganError(
-            f"{run} stopped ({why(error, strategy)}); its checkpoints are as they were: "
+            f"{run} stopped ({why(error, strategy)}); its checkpoints are as they were, {_newest(run)}: "
             f"when that is put right, go on with {resume_command(run)}"
         ) from error
+    except Exception as error:
+        raise _fault(run, error, _newest(run), strategy) from error
     return run
+
+
+@contextmanager
+def _saving_what_was_trained(gan, run, summaries, checkpoints):
+    """Saves before an error that nobody foresaw ends the loop.
+
+    Yields an object whose `whole` says whether the networks are those of a whole step: inside a window
+    that failed they are not. A disk that refuses to write leaves the checkpoints as they were, as it
+    does elsewhere: what lies behind them is done again.
+    """
+    state = SimpleNamespace(whole=False)
+    try:
+        yield state
+    except (Tf2ganError, OSError):
+        raise
+    except Exception as error:
+        if not state.whole or gan.non_finite_variable():
+            raise
+        summaries.flush()
+        checkpoints.save()
+        raise _fault(run, error, f"what was trained is saved, {int(gan.step.numpy())} steps", gan.strategy) from error
+
+
+def _fault(run, error, kept, strategy):
+    return Tf2ganError(
+        f"{run} stopped ({why(error, strategy)}); {kept}; go on with {resume_command(run)} "
+        "(--debug shows where it stopped)"
+    )
 
 
 def _assist(config, data, strategy):
@@ -120,7 +153,9 @@ def _assist(config, data, strategy):
                 gan.train_steps(images, rows)
                 if any_machine(strategy, stop.received):
                     raise Stopped(f"stopped after step {step}; the chief saves", stop.received or signal.SIGTERM)
-    except tf.errors.OpError as error:
+    except Tf2ganError:
+        raise
+    except Exception as error:
         raise Tf2ganError(f"stopped ({why(error, strategy)}); start all machines again, with --resume") from error
 
 
@@ -150,39 +185,42 @@ def _fit(config, data, run, started, profile, strategy):
             f"computing in {gan.dtype.name}: {gan.dtype_reason}", flush=True,
         )  # fmt: skip
         progress = Progress(step, total, batch=config.batch)
-        for until, images, rows in windows(config, data, step):
-            # The second, for the first warms up; or the only one.
-            profiling = profile and (progress.windows == 1 or progress.windows == 0 and until == total)
-            with _profile_of(run, step) if profiling else nullcontext():
-                metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
-            window = f"steps {step + 1} to {until}"
-            for tag in ("loss/d", "loss/g"):
-                if not math.isfinite(metrics[tag]):
-                    raise _gone_bad(run, f"{tag} is {metrics[tag]}", window)
-            step = until
-            metrics["speed/images_per_second"] = progress.window(step, metrics)
-            summaries.scalars(metrics, step)
-            if step % config.image_every == 0 or step == total:
-                pictures.write(step)
-            evaluating = evaluation and (step % evaluate_every == 0 or step == total)
-            stopping = any_machine(strategy, stop.received)
-            saving = step % config.checkpoint_every == 0 or step == total or stopping
-            if (evaluating or saving) and (bad := gan.non_finite_variable()):
-                raise _gone_bad(run, f"{bad} is not finite", window)
-            if evaluating and (quality := evaluation.at(step)):
-                progress.quality(step, quality)
-                checkpoints.keep_best(quality.frechet)
-            if step == total:
-                _end(gan, run, summaries, evaluation, quality, progress.mean_speed)
-            if saving:
-                summaries.flush()  # before the checkpoint: no curve may lag behind it
-                checkpoints.save()
-            if stopping and step < total:
-                raise Stopped(
-                    f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
-                    stop.received or signal.SIGTERM,
-                )
-            progress.resume()
+        with _saving_what_was_trained(gan, run, summaries, checkpoints) as state:
+            for until, images, rows in windows(config, data, step):
+                # The second, for the first warms up; or the only one.
+                profiling = profile and (progress.windows == 1 or progress.windows == 0 and until == total)
+                with _profile_of(run, step) if profiling else nullcontext():
+                    state.whole = False
+                    metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
+                    state.whole = True
+                window = f"steps {step + 1} to {until}"
+                for tag in ("loss/d", "loss/g"):
+                    if not math.isfinite(metrics[tag]):
+                        raise _gone_bad(run, f"{tag} is {metrics[tag]}", window)
+                step = until
+                metrics["speed/images_per_second"] = progress.window(step, metrics)
+                summaries.scalars(metrics, step)
+                if step % config.image_every == 0 or step == total:
+                    pictures.write(step)
+                evaluating = evaluation and (step % evaluate_every == 0 or step == total)
+                stopping = any_machine(strategy, stop.received)
+                saving = step % config.checkpoint_every == 0 or step == total or stopping
+                if (evaluating or saving) and (bad := gan.non_finite_variable()):
+                    raise _gone_bad(run, f"{bad} is not finite", window)
+                if evaluating and (quality := evaluation.at(step)):
+                    progress.quality(step, quality)
+                    checkpoints.keep_best(quality.frechet)
+                if step == total:
+                    _end(gan, run, summaries, evaluation, quality, progress.mean_speed)
+                if saving:
+                    summaries.flush()  # before the checkpoint: no curve may lag behind it
+                    checkpoints.save()
+                if stopping and step < total:
+                    raise Stopped(
+                        f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
+                        stop.received or signal.SIGTERM,
+                    )
+                progress.resume()
         print(progress.costs())
 
 
@@ -260,9 +298,12 @@ def _tidy(run, config, step):
 
 
 def _gone_bad(run, what, window):
-    steps = checkpoint_steps(run)
-    kept = f"the newest checkpoint is of step {steps[-1]}, before that" if steps else "nothing was saved before that"
     return Tf2ganError(
-        f"{what} after {window} of {run}, which stops here; {kept}. The same settings would lead "
+        f"{what} after {window} of {run}, which stops here; {_newest(run)}. The same settings would lead "
         "there again: start a new run with another --seed, --batch or --mixed-precision"
     )
+
+
+def _newest(run):
+    steps = checkpoint_steps(run)
+    return f"the newest checkpoint is of step {steps[-1]}" if steps else "no checkpoint was saved yet"
