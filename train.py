@@ -13,31 +13,49 @@ from tf2gan.runs import find_run, generate_command
 def parse_flags(args=None):
     """Returns (flags, settings): how to run, and the fields of `TrainConfig` that were typed."""
     parser = Parser(prog="train.py", description="Train the GAN and watch it in TensorBoard.")
-    parser.add_argument("--logdir", default="runs/", help="folder of all runs; each gets its own inside (default: runs/)")
+    parser.add_argument(
+        "--logdir",
+        default="runs/",
+        help="folder of all runs; each gets its own inside (default: runs/)",
+    )
     for field in dataclasses.fields(TrainConfig):
         kind = int if "int" in str(field.type) else str
         default = "" if field.default is None else f" (default: {field.default})"
         parser.add_argument(
-            flag(field.name), type=kind, default=argparse.SUPPRESS,
+            flag(field.name),
+            type=kind,
+            default=argparse.SUPPRESS,
             choices=field.metadata["choices"],
             **({"nargs": "?", "const": "auto"} if field.name == "mixed_precision" else {}),
             help=field.metadata["help"] + default,
             metavar=None if field.metadata["choices"] else {int: "N", str: "TEXT"}[kind],
         )
     parser.add_argument(
-        "--resume", nargs="?", const="", default=argparse.SUPPRESS, metavar="RUN",
+        "--resume",
+        nargs="?",
+        const="",
+        default=argparse.SUPPRESS,
+        metavar="RUN",
         help="go on with a run (a path, a name or a number in --logdir; without RUN, the newest)",
     )
     parser.add_argument(
-        "--devices", metavar="NAMES",
+        "--devices",
+        metavar="NAMES",
         help="such as GPU:0,GPU:2 (default: all GPUs of this machine, or its processor; see docs/scaling.md)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="check the settings and the data, print the plan, make nothing")
     parser.add_argument(
-        "--profile", action="store_true",
+        "--dry-run",
+        action="store_true",
+        help="check the settings and the data, print the plan, make nothing",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
         help='profile one window for TensorBoard\'s Profile tab (to see it: pip install -e ".[profile]")',
     )
-    parser.add_argument("--debug", action="store_true", help="show a traceback when something is wrong")
+    parser.add_argument(
+        "--debug", action="store_true", help="show a traceback when something is wrong"
+    )
     flags = vars(parser.parse_args(args))
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     settings = {name: flags.pop(name) for name in sorted(names & set(flags))}

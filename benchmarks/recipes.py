@@ -70,7 +70,11 @@ class TopKGAN(GAN):
 
         def of_the_best(labels, logits):
             losses = cross_entropies(labels, logits)
-            return losses if labels.shape[0] > self.config.batch else -tf.math.top_k(-losses, kept).values
+            return (
+                losses
+                if labels.shape[0] > self.config.batch
+                else -tf.math.top_k(-losses, kept).values
+            )
 
         self._cross_entropies = of_the_best
 
@@ -109,7 +113,11 @@ def try_variant(name, *, epochs, total, seed, count):
     gan = KINDS.get(name, GAN)(config, total_steps=round(total * per_epoch), recipe=recipe)
     sampler, ruler, images = Sampler(gan.averaged_generator), Ruler(data), tf.constant(data.images)
     order = seed if recipe.shuffled else None
-    seconds, step, ends = 0.0, 0, [round(per_epoch * half / 2) for half in range(1, round(2 * epochs) + 1)]
+    seconds, step, ends = (
+        0.0,
+        0,
+        [round(per_epoch * half / 2) for half in range(1, round(2 * epochs) + 1)],
+    )
     for end in ends:
         started = time.perf_counter()
         rows = batch_rows(step, end - step, count=len(data.images), batch=recipe.batch, seed=order)
@@ -117,27 +125,48 @@ def try_variant(name, *, epochs, total, seed, count):
         step, seconds = end, seconds + time.perf_counter() - started
         quality = ruler.measure(plain(sampler, count, seed=0))
         figures = {
-            "name": name, "seed": seed, "epoch": round(end / per_epoch, 2), "frechet": round(quality.frechet, 1),
-            "precision": round(quality.precision, 3), "recall": round(quality.recall, 3),
-            "most_frequent": round(float(quality.histogram.max()), 3), "training_seconds": round(seconds),
-        }  # fmt: skip
+            "name": name,
+            "seed": seed,
+            "epoch": round(end / per_epoch, 2),
+            "frechet": round(quality.frechet, 1),
+            "precision": round(quality.precision, 3),
+            "recall": round(quality.recall, 3),
+            "most_frequent": round(float(quality.histogram.max()), 3),
+            "training_seconds": round(seconds),
+        }
         print(json.dumps(figures), flush=True)
     return plain(sampler, 64, seed=0)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="+", choices=VARIANTS, metavar="NAME", help=", ".join(VARIANTS))
-    parser.add_argument("--epochs", type=float, default=2, help="passes over the data, in halves (default: 2)")
-    parser.add_argument("--total", type=float, help="epochs over which the rates fall (default: --epochs)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one run each (default: 0)")
-    parser.add_argument("--images", type=int, default=10_000, help="images measured (default: 10000)")
+    parser.add_argument(
+        "names", nargs="+", choices=VARIANTS, metavar="NAME", help=", ".join(VARIANTS)
+    )
+    parser.add_argument(
+        "--epochs", type=float, default=2, help="passes over the data, in halves (default: 2)"
+    )
+    parser.add_argument(
+        "--total", type=float, help="epochs over which the rates fall (default: --epochs)"
+    )
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0], help="one run each (default: 0)"
+    )
+    parser.add_argument(
+        "--images", type=int, default=10_000, help="images measured (default: 10000)"
+    )
     parser.add_argument("--pictures", type=Path, help="folder for a grid of each run")
     flags = parser.parse_args()
     for name in flags.names:
         for seed in flags.seeds:
             keras.backend.clear_session()
-            samples = try_variant(name, epochs=flags.epochs, total=flags.total or flags.epochs, seed=seed, count=flags.images)
+            samples = try_variant(
+                name,
+                epochs=flags.epochs,
+                total=flags.total or flags.epochs,
+                seed=seed,
+                count=flags.images,
+            )
             if flags.pictures:
                 flags.pictures.mkdir(parents=True, exist_ok=True)
                 write_png(flags.pictures / f"{name}-{seed}.png", tile_grid(samples))

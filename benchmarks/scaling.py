@@ -43,16 +43,37 @@ def measure(devices, recipe, precision, steps):
         started = time.perf_counter()
         float(gan.train_steps(images, rows)["loss/d"])
         seconds.append((time.perf_counter() - started) / steps)
-    sent = sum(int(np.prod(v.shape)) for n in (gan.generator, gan.discriminator) for v in n.trainable_variables) * 4
-    print(json.dumps({"seconds": statistics.median(seconds[1:]), "batch": config.batch, "bytes": sent}))
+    sent = (
+        sum(
+            int(np.prod(v.shape))
+            for n in (gan.generator, gan.discriminator)
+            for v in n.trainable_variables
+        )
+        * 4
+    )
+    print(
+        json.dumps(
+            {"seconds": statistics.median(seconds[1:]), "batch": config.batch, "bytes": sent}
+        )
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--devices", nargs="+", default=["CPU:0", "CPU:0,CPU:1"], help="one set of devices a process (default: CPU:0 CPU:0,CPU:1)")
+    parser.add_argument(
+        "--devices",
+        nargs="+",
+        default=["CPU:0", "CPU:0,CPU:1"],
+        help="one set of devices a process (default: CPU:0 CPU:0,CPU:1)",
+    )
     parser.add_argument("--recipe", default="classic", choices=("classic", "modern"))
     parser.add_argument("--mixed-precision", choices=("auto", "bfloat16", "float16"))
-    parser.add_argument("--steps", type=int, default=10, help="in a window; the median of three counts (default: 10)")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=10,
+        help="in a window; the median of three counts (default: 10)",
+    )
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.measure:
@@ -60,14 +81,17 @@ def main():
     for devices in flags.devices:
         settings = ["--recipe", flags.recipe, "--steps", str(flags.steps), "--measure", devices]
         settings += ["--mixed-precision", flags.mixed_precision] if flags.mixed_precision else []
-        output = subprocess.run([sys.executable, __file__, *settings], check=True, stdout=subprocess.PIPE, text=True).stdout
+        output = subprocess.run(
+            [sys.executable, __file__, *settings], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
         found = json.loads(output.splitlines()[-1])
         replicas = devices.count(",") + 1
         print(
             f"{devices}: {replicas} replicas, {1000 * found['seconds']:.0f} ms a step, "
             f"{found['batch'] / found['seconds']:.0f} images/s, "
-            f"{found['bytes'] / 1e6 if replicas > 1 else 0:.1f} MB of gradients reduced a step", flush=True,
-        )  # fmt: skip
+            f"{found['bytes'] / 1e6 if replicas > 1 else 0:.1f} MB of gradients reduced a step",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,11 @@ def naive(batch, steps):
 
     def evaluate(model, inputs, *, training, dtype, logits=False):
         for layer in model.layers[:-1] if logits else model.layers:
-            inputs = layer(inputs, training=training) if layer.name.startswith("batch") else layer(inputs)
+            inputs = (
+                layer(inputs, training=training)
+                if layer.name.startswith("batch")
+                else layer(inputs)
+            )
         return inputs
 
     gan.evaluate, optimizers.FusedSGD = evaluate, keras.optimizers.SGD
@@ -87,20 +91,39 @@ def pytorch(autocast, batch, steps):
     torch.set_num_threads(os.cpu_count())
     device = "cuda" if torch.cuda.is_available() else "cpu"
     g = nn.Sequential(
-        nn.Linear(100, 1024), nn.Tanh(), nn.Linear(1024, 128 * 7 * 7), nn.BatchNorm1d(128 * 7 * 7),
-        nn.Tanh(), nn.Unflatten(1, (128, 7, 7)), nn.Upsample(scale_factor=2), nn.Conv2d(128, 64, 5, padding=2),
-        nn.Tanh(), nn.Upsample(scale_factor=2), nn.Conv2d(64, 1, 5, padding=2), nn.Tanh(),
-    )  # fmt: skip
+        nn.Linear(100, 1024),
+        nn.Tanh(),
+        nn.Linear(1024, 128 * 7 * 7),
+        nn.BatchNorm1d(128 * 7 * 7),
+        nn.Tanh(),
+        nn.Unflatten(1, (128, 7, 7)),
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(128, 64, 5, padding=2),
+        nn.Tanh(),
+        nn.Upsample(scale_factor=2),
+        nn.Conv2d(64, 1, 5, padding=2),
+        nn.Tanh(),
+    )
     d = nn.Sequential(
-        nn.Conv2d(1, 64, 5, padding=2), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(64, 128, 5), nn.Tanh(),
-        nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3200, 1024), nn.Tanh(), nn.Linear(1024, 1),
-    )  # fmt: skip
+        nn.Conv2d(1, 64, 5, padding=2),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(64, 128, 5),
+        nn.Tanh(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(3200, 1024),
+        nn.Tanh(),
+        nn.Linear(1024, 1),
+    )
     g, d = (net.to(device, memory_format=torch.channels_last) for net in (g, d))
     d_optimizer, g_optimizer = (
         torch.optim.SGD(net.parameters(), 0.001, momentum=0.9, nesterov=True) for net in (d, g)
     )
     loss = nn.BCEWithLogitsLoss()
-    images = torch.from_numpy(mnist_array()[..., 0][:, None]).to(device, memory_format=torch.channels_last)
+    images = torch.from_numpy(mnist_array()[..., 0][:, None]).to(
+        device, memory_format=torch.channels_last
+    )
     labels = torch.cat([torch.ones(batch, 1), torch.zeros(batch, 1)]).to(device)
     cast = lambda: torch.autocast(device, torch.bfloat16, enabled=autocast)  # noqa: E731
     noise = lambda: torch.rand(batch, 100, device=device) * 2 - 1  # noqa: E731
@@ -190,9 +213,13 @@ class Worker:
     def __init__(self, expression):
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "passive"}
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", expression], text=True, env=environment,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [sys.executable, __file__, "--worker", expression],
+            text=True,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         if not self.process.stdout.readline():  # warmed up
             sys.exit(f"{expression} failed; python {__file__} --worker {expression!r} says why")
 
@@ -239,26 +266,50 @@ def whole(precision, batch, steps):
         flags += [f"--mixed-precision={precision}"] if precision else []
         start = time.perf_counter()
         output = subprocess.run(
-            [sys.executable, "train.py", *flags], cwd=ROOT, text=True, capture_output=True, check=True
+            [sys.executable, "train.py", *flags],
+            cwd=ROOT,
+            text=True,
+            capture_output=True,
+            check=True,
         ).stdout
         seconds = time.perf_counter() - start
     turns += [bare.turn() for _ in range(5)]
     bare.close()
-    start_up, stepping, around = map(float, re.search(r"start-up ([\d.]+) s.*steps ([\d.]+) s.*them ([\d.]+) s", output, re.S).groups())
+    start_up, stepping, around = map(
+        float,
+        re.search(r"start-up ([\d.]+) s.*steps ([\d.]+) s.*them ([\d.]+) s", output, re.S).groups(),
+    )
     expected = statistics.median(turns) * steps / 10
-    print(f"train.py, {steps} steps of {batch}, {precision or 'float32'}: {seconds:.1f} s, of which start-up {start_up:.1f} s,")
-    print(f"steps {stepping:.1f} s (bare {expected:.1f} s: {stepping / expected - 1:+.1%}), around them {around:.1f} s;")
-    print(f"all but start-up takes {(seconds - start_up) / expected - 1:.1%} longer than the bare steps")
+    print(
+        f"train.py, {steps} steps of {batch}, {precision or 'float32'}: {seconds:.1f} s, of which start-up {start_up:.1f} s,"
+    )
+    print(
+        f"steps {stepping:.1f} s (bare {expected:.1f} s: {stepping / expected - 1:+.1%}), around them {around:.1f} s;"
+    )
+    print(
+        f"all but start-up takes {(seconds - start_up) / expected - 1:.1%} longer than the bare steps"
+    )
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=128, help="images of a step (default: 128)")
     parser.add_argument("--steps", type=int, default=5, help="iterations in a turn (default: 5)")
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each contestant (default: 7)")
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="turns of each contestant (default: 7)"
+    )
     parser.add_argument("--sizes", action="store_true", help="batch sizes and generation instead")
-    parser.add_argument("--whole", type=int, metavar="STEPS", help="a whole run of so many steps against bare steps instead")
-    parser.add_argument("--mixed-precision", metavar="bfloat16", help="what --whole computes in, as of train.py (default: float32)")
+    parser.add_argument(
+        "--whole",
+        type=int,
+        metavar="STEPS",
+        help="a whole run of so many steps against bare steps instead",
+    )
+    parser.add_argument(
+        "--mixed-precision",
+        metavar="bfloat16",
+        help="what --whole computes in, as of train.py (default: float32)",
+    )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     flags = parser.parse_args()
     if flags.worker:
@@ -270,21 +321,36 @@ def main():
         for batch in (16, 32, 64, 128, 256, 512, 1024):
             steps = max(1, 512 // batch)
             seconds = measure(
-                {"train": f"ours(None, {batch}, {steps})", "generate": f"generation({batch})"}, flags.rounds
+                {"train": f"ours(None, {batch}, {steps})", "generate": f"generation({batch})"},
+                flags.rounds,
             )
-            print(f"| {batch} | {batch * steps / seconds['train']:.0f} | {batch / seconds['generate']:.0f} |", flush=True)
+            print(
+                f"| {batch} | {batch * steps / seconds['train']:.0f} | {batch / seconds['generate']:.0f} |",
+                flush=True,
+            )
     else:
-        products = {"float32": "matrix_product('float32')", "bfloat16": "matrix_product('bfloat16')"}
+        products = {
+            "float32": "matrix_product('float32')",
+            "bfloat16": "matrix_product('bfloat16')",
+        }
         table = contestants(flags.batch, flags.steps)
         seconds = measure({**table, **products}, flags.rounds)
         reference = seconds["the original's loop, Keras 3"]
         print(f"batch {flags.batch}, medians of {flags.rounds} turns of {flags.steps} iterations\n")
-        print("| | ms an iteration | the original's time / its | share of the matrix product's rate |\n| --- | --- | --- | --- |")
+        print(
+            "| | ms an iteration | the original's time / its | share of the matrix product's rate |\n| --- | --- | --- | --- |"
+        )
         for name in table:
             gflop = GFLOP_AT_128 * flags.batch / 128
             product = seconds["bfloat16" if "bfloat16" in name else "float32"]
-            share = f"{gflop * flags.steps / seconds[name] / (2 * 4.096**3 / product):.0%}" if "this" in name else ""
-            print(f"| {name} | {1000 * seconds[name] / flags.steps:.0f} | {reference / seconds[name]:.2f} | {share} |")
+            share = (
+                f"{gflop * flags.steps / seconds[name] / (2 * 4.096**3 / product):.0%}"
+                if "this" in name
+                else ""
+            )
+            print(
+                f"| {name} | {1000 * seconds[name] / flags.steps:.0f} | {reference / seconds[name]:.2f} | {share} |"
+            )
         rates = ", ".join(f"{name} {2 * 4.096**3 / seconds[name]:.0f} GFLOP/s" for name in products)
         print(f"\n4096 x 4096 matrix product: {rates}")
 

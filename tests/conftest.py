@@ -19,7 +19,11 @@ def saved_state(run, step):
     import tensorflow as tf
 
     reader = tf.train.load_checkpoint(str(run / "checkpoints" / f"ckpt-{step}"))
-    names = [name for name in reader.get_variable_to_shape_map() if not name.startswith(("save_counter", "_"))]
+    names = [
+        name
+        for name in reader.get_variable_to_shape_map()
+        if not name.startswith(("save_counter", "_"))
+    ]
     assert len(names) > 40
     return {name: reader.get_tensor(name).tobytes() for name in names}
 
@@ -35,8 +39,13 @@ def python():
 
     def run(*args, cwd=ROOT, **environment):
         return subprocess.run(
-            [sys.executable, *map(str, args)], cwd=cwd, env={**os.environ, **environment},
-            capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL,
+            [sys.executable, *map(str, args)],
+            cwd=cwd,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=200,
+            stdin=subprocess.DEVNULL,
         )
 
     return run
@@ -84,8 +93,14 @@ def measurable(mnist, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield dict(
-            data=str(folder / "digits.npz"), batch=8, steps=6, log_every=1, image_every=2, checkpoint_every=2,
-            evaluate_every=2, seed=3,
+            data=str(folder / "digits.npz"),
+            batch=8,
+            steps=6,
+            log_every=1,
+            image_every=2,
+            checkpoint_every=2,
+            evaluate_every=2,
+            seed=3,
         )
 
 
@@ -93,8 +108,14 @@ def measurable(mnist, tmp_path_factory):
 def small(digits):
     """Settings of a run that takes seconds; override what a test is about."""
     return dict(
-        data=str(digits), batch=8, steps=6, log_every=2, image_every=3, checkpoint_every=4,
-        evaluate_every=0, seed=3,
+        data=str(digits),
+        batch=8,
+        steps=6,
+        log_every=2,
+        image_every=3,
+        checkpoint_every=4,
+        evaluate_every=0,
+        seed=3,
     )
 
 
@@ -115,7 +136,9 @@ def measured(ruler, tmp_path_factory):
     """
     import tf2gan
 
-    settings = dict(recipe="modern", batch=8, steps=4, log_every=1, image_every=2, evaluate_every=2, seed=3)
+    settings = dict(
+        recipe="modern", batch=8, steps=4, log_every=1, image_every=2, evaluate_every=2, seed=3
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tf2gan.evaluation.Ruler", lambda data: ruler)
         return tf2gan.train(tf2gan.TrainConfig(**settings), tmp_path_factory.mktemp("measured"))

@@ -6,11 +6,11 @@ import struct
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import ROOT
 from tf2gan.config import TrainConfig
 from tf2gan.data import load_data
 from tf2gan.errors import DataError
@@ -147,7 +147,9 @@ GENERATE = """
 
 
 def cases(table):
-    return [tuple(part.strip() for part in line.split(" | ")) for line in table.strip().splitlines()]
+    return [
+        tuple(part.strip() for part in line.split(" | ")) for line in table.strip().splitlines()
+    ]
 
 
 def words(text):
@@ -165,7 +167,17 @@ def write_run(folder, config):
 def place(tmp_path_factory):
     """A folder full of what can go wrong."""
     place = tmp_path_factory.mktemp("place")
-    for folder in ("folder", "folder.png", "pictures", "idx-magic", "idx-short", "idx-long", "idx-huge", "idx-gz", "idx-test"):
+    for folder in (
+        "folder",
+        "folder.png",
+        "pictures",
+        "idx-magic",
+        "idx-short",
+        "idx-long",
+        "idx-huge",
+        "idx-gz",
+        "idx-test",
+    ):
         (place / folder).mkdir()
     (place / "loop").symlink_to("loop")
     (place / "text.txt").write_text("hello")
@@ -199,8 +211,14 @@ def place(tmp_path_factory):
     write_run(place / "gone" / "00000-a", TrainConfig(data="gone.npz").to_json())
     write_run(place / "broken" / "00000-a", fine.to_json()[:-20])
     settings = json.loads(fine.to_json())
-    damaged = ["", "\0\0", json.dumps({**settings, "momentum": 0.9}), "[1]", json.dumps({**settings, "batch": "many"}),
-               json.dumps({**settings, "batch": float("nan")})]  # fmt: skip
+    damaged = [
+        "",
+        "\0\0",
+        json.dumps({**settings, "momentum": 0.9}),
+        "[1]",
+        json.dumps({**settings, "batch": "many"}),
+        json.dumps({**settings, "batch": float("nan")}),
+    ]
     for number, text in enumerate(damaged):
         write_run(place / "damaged" / f"{number:05d}-{chr(97 + number)}", text)
     write_run(place / "damaged" / "00006-g", "")
@@ -209,7 +227,10 @@ def place(tmp_path_factory):
 
 
 def snapshot(folder):
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
 
 
 def check(python, place, script, args, status, said):
@@ -252,24 +273,35 @@ def whole_files():
     for file, kind in ((png, "png"), (gif, "gif"), (tiff, "tiff")):
         Image.fromarray(IMAGES[0]).save(file, kind)
     return {
-        "a.npz": npz.getvalue(), "b.npz": compressed.getvalue(), "c.npy": npy.getvalue(), "train-images-idx3-ubyte": IDX,
-        "train-images-idx3-ubyte.gz": gzip.compress(IDX), "a.png": png.getvalue(), "a.gif": gif.getvalue(),
+        "a.npz": npz.getvalue(),
+        "b.npz": compressed.getvalue(),
+        "c.npy": npy.getvalue(),
+        "train-images-idx3-ubyte": IDX,
+        "train-images-idx3-ubyte.gz": gzip.compress(IDX),
+        "a.png": png.getvalue(),
+        "a.gif": gif.getvalue(),
         "a.tiff": tiff.getvalue(),
-    }  # fmt: skip
+    }
 
 
 WHOLE_FILES = whole_files()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.data())
 def test_readers_raise_nothing_but_data_errors(tmp_path_factory, data):
     name = data.draw(st.sampled_from(sorted(WHOLE_FILES)))
     content = bytearray(WHOLE_FILES[name])
     for _ in range(data.draw(st.integers(0, 6))):  # most damage at the ends, where headers are
-        place = data.draw(st.integers(0, min(len(content), 200) - 1)) * data.draw(st.sampled_from([1, -1]))
+        place = data.draw(st.integers(0, min(len(content), 200) - 1)) * data.draw(
+            st.sampled_from([1, -1])
+        )
         content[place] = data.draw(st.integers(0, 255))
-    content = content[: data.draw(st.integers(1, len(content)))] if data.draw(st.booleans()) else content
+    content = (
+        content[: data.draw(st.integers(1, len(content)))] if data.draw(st.booleans()) else content
+    )
     content += data.draw(st.binary(max_size=20))
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / name).write_bytes(content)

@@ -8,8 +8,8 @@ import os
 import re
 
 import pytest
-
 from browser import CHROMIUM, looking, open_tab, serving
+
 from tf2gan.summaries import CHARTS
 
 pytestmark = pytest.mark.xdist_group("ruler")
@@ -44,9 +44,13 @@ def test_the_run_and_its_charts(page, address, run):
     assert cards.count() == len(charts)
     for title, lines in charts.items():
         card = cards.filter(has_text=title)
-        card.locator("svg path.line[d*=L]").nth(lines - 1).wait_for(state="attached")  # it is there a moment before it is drawn
+        card.locator("svg path.line[d*=L]").nth(lines - 1).wait_for(
+            state="attached"
+        )  # it is there a moment before it is drawn
         paths = card.locator("svg path.line").all()
-        assert len([path for path in paths if len(path.get_attribute("d") or "") > 20]) >= lines, title
+        assert len([path for path in paths if len(path.get_attribute("d") or "") > 20]) >= lines, (
+            title
+        )
 
 
 def test_the_pictures_load_and_the_slider_goes_back_in_time(page, address):
@@ -64,7 +68,9 @@ def test_the_pictures_load_and_the_slider_goes_back_in_time(page, address):
     at_step(0).wait_for()
     from playwright.sync_api import expect
 
-    expect(card.locator("img")).not_to_have_attribute("src", newest)  # it follows the step, a moment later
+    expect(card.locator("img")).not_to_have_attribute(
+        "src", newest
+    )  # it follows the step, a moment later
     assert card.locator("img").evaluate(width) == 224
     pictures = page.locator("tf-image-loader img").all()
     assert len(pictures) == 6 and {picture.evaluate(width) for picture in pictures} == {224}
@@ -76,10 +82,14 @@ def test_the_row_of_the_run(page, address, run):
     cells.get_by_text(run.name).first.wait_for()
     shown = [text.strip() for text in cells.all_inner_texts()]
     assert "modern" in shown and "float32" in shown
-    assert {"recipe", "precision", "batch", "quality/frechet", "speed/images_per_second"} <= set(shown)
+    assert {"recipe", "precision", "batch", "quality/frechet", "speed/images_per_second"} <= set(
+        shown
+    )
 
 
 def test_the_points_of_the_projector(page, address):
     open_tab(page, address, "projector")
     projector = page.frame_locator("iframe").frame_locator("iframe").locator("vz-projector")
-    projector.filter(has_text=re.compile(r"Points:\s*1000\s.*Dimension:\s*64\s", re.DOTALL)).wait_for()
+    projector.filter(
+        has_text=re.compile(r"Points:\s*1000\s.*Dimension:\s*64\s", re.DOTALL)
+    ).wait_for()

@@ -7,24 +7,57 @@ import pytest
 
 import tf2gan
 from tf2gan.checkpoints import (
-    Checkpoints, checkpoint_steps, load_run, load_seed_weights, load_weights, restore_networks,
-)  # fmt: skip
+    Checkpoints,
+    checkpoint_steps,
+    load_run,
+    load_seed_weights,
+    load_weights,
+    restore_networks,
+)
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
 from tf2gan.gan import GAN
 from tf2gan.models import build_discriminator, build_generator
 
 SEED_LAYERS = {  # tests/golden was recorded from these names, in this order
-    "generator": ["dense_2", "activation_4", "dense_3", "batch_normalization", "activation_5", "reshape",
-                  "up_sampling2d", "conv2d_2", "activation_6", "up_sampling2d_1", "conv2d_3", "activation_7"],
-    "discriminator": ["conv2d", "activation", "max_pooling2d", "conv2d_1", "activation_1", "max_pooling2d_1",
-                      "flatten", "dense", "activation_2", "dense_1", "activation_3"],
-}  # fmt: skip
+    "generator": [
+        "dense_2",
+        "activation_4",
+        "dense_3",
+        "batch_normalization",
+        "activation_5",
+        "reshape",
+        "up_sampling2d",
+        "conv2d_2",
+        "activation_6",
+        "up_sampling2d_1",
+        "conv2d_3",
+        "activation_7",
+    ],
+    "discriminator": [
+        "conv2d",
+        "activation",
+        "max_pooling2d",
+        "conv2d_1",
+        "activation_1",
+        "max_pooling2d_1",
+        "flatten",
+        "dense",
+        "activation_2",
+        "dense_1",
+        "activation_3",
+    ],
+}
 BUILD = {"generator": build_generator, "discriminator": build_discriminator}
 
 
 def every_variable(gan):
-    owners = (gan.generator.weights, gan.discriminator.weights, gan.d_optimizer.variables, gan.g_optimizer.variables)
+    owners = (
+        gan.generator.weights,
+        gan.discriminator.weights,
+        gan.d_optimizer.variables,
+        gan.g_optimizer.variables,
+    )
     return [variable for owner in owners for variable in owner]
 
 
@@ -58,7 +91,9 @@ def test_only_the_newest_are_kept(tmp_path):
     checkpoints.keep_best(3.0)
     for file in (tmp_path / "checkpoints").glob("ckpt-*"):
         file.unlink()
-    with pytest.raises(UsageError, match="no checkpoint 'latest'; choose best$"):  # evaluated, but not yet saved
+    with pytest.raises(
+        UsageError, match="no checkpoint 'latest'; choose best$"
+    ):  # evaluated, but not yet saved
         restore_networks(tmp_path, "latest")
 
 

@@ -5,12 +5,12 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import flags
 from PIL import Image
 
 import generate
 import tf2gan.commands
 import train
-from conftest import flags
 from tf2gan import checkpoints
 from tf2gan.runs import create_run, find_run, resume_command
 
@@ -32,7 +32,12 @@ NO_TENSORFLOW = (
         ("generate", ["--bacth", "3"], 2, "--batch?"),
         ("generate", ["--batch", "10001"], 2, "choose 1 to 10000"),
         ("generate", ["--seed", "-1"], 2, "choose 0 to"),
-        ("generate", ["--logdir", "nowhere"], 2, "train one first: python train.py --logdir nowhere"),
+        (
+            "generate",
+            ["--logdir", "nowhere"],
+            2,
+            "train one first: python train.py --logdir nowhere",
+        ),
         ("generate", ["--weights", "nowhere"], 2, "nowhere is no file"),
         ("generate", ["--weights", "README.md", "--nice"], 2, "--discriminator-weights"),
         ("train", ["--logdir", "nowhere", "--resume"], 2, "train one first"),
@@ -51,7 +56,12 @@ def test_from_nothing_to_digits(python, small, tmp_path):
     result = python("train.py", "--logdir", tmp_path, *flags(small))
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
-    assert [line.split()[1] for line in lines if line.startswith("step ")] == ["2/6", "3/6", "4/6", "6/6"]
+    assert [line.split()[1] for line in lines if line.startswith("step ")] == [
+        "2/6",
+        "3/6",
+        "4/6",
+        "6/6",
+    ]
     assert "\b" not in result.stdout and "\r" not in result.stdout  # no bar in a log
     result = python("generate.py", "--logdir", tmp_path, "--nice", "--batch", 4)
     assert result.returncode == 0, result.stderr
@@ -74,7 +84,9 @@ def test_resume_on_the_command_line(small, tmp_path, capsys):
     with pytest.raises(SystemExit) as stopped:
         train.main(["--logdir", str(tmp_path), "--resume", "00000", "--batch", "9"])
     assert stopped.value.code == 2 and "--batch 9 contradicts" in capsys.readouterr().err
-    train.main(["--logdir", str(tmp_path), *flags(small), "--steps=1"])  # a second run gets a second folder
+    train.main(
+        ["--logdir", str(tmp_path), *flags(small), "--steps=1"]
+    )  # a second run gets a second folder
     assert "00001-digits-classic" in capsys.readouterr().out
 
 
@@ -87,16 +99,27 @@ def generate_npy(trained, tmp_path, *args):
 def test_generate_from_a_run(trained, tmp_path):
     five = generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9")
     assert five.shape == (5, 28, 28) and five.dtype == np.uint8
-    assert np.array_equal(five, generate_npy(trained, tmp_path, "--batch", "130", "--seed", "9")[:5])
-    assert np.array_equal(five, generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--run", "00000"))
-    assert np.array_equal(five, generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--run", "0"))
+    assert np.array_equal(
+        five, generate_npy(trained, tmp_path, "--batch", "130", "--seed", "9")[:5]
+    )
+    assert np.array_equal(
+        five, generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--run", "00000")
+    )
+    assert np.array_equal(
+        five, generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--run", "0")
+    )
     earlier = generate_npy(trained, tmp_path, "--batch", "5", "--seed", "9", "--checkpoint", "4")
     assert not np.array_equal(five, earlier)
 
 
 def test_generate_from_weights(trained, tmp_path, monkeypatch):
     run = trained[1]
-    files = ["--weights", str(run / "generator.keras"), "--discriminator-weights", str(run / "discriminator.keras")]
+    files = [
+        "--weights",
+        str(run / "generator.keras"),
+        "--discriminator-weights",
+        str(run / "discriminator.keras"),
+    ]
     nice = generate_npy(trained, tmp_path, "--nice", "--batch", "3")
     assert np.array_equal(nice, generate_npy(trained, tmp_path, "--nice", "--batch", "3", *files))
     monkeypatch.chdir(tmp_path)
@@ -109,7 +132,10 @@ def test_generate_from_weights(trained, tmp_path, monkeypatch):
     [
         (["--run", "nope"], "no run 'nope'"),
         (["--checkpoint", "5"], "choose best, latest or 4, 6"),
-        (["--checkpoint", "best"], "has no best checkpoint: its quality was not measured; choose latest"),
+        (
+            ["--checkpoint", "best"],
+            "has no best checkpoint: its quality was not measured; choose latest",
+        ),
         (["--select", "rejection"], "the data set has no test part; use nice"),
         (["--out", "a.jpg"], "a.jpg ends in .jpg"),
         (["--discriminator-weights", "README.md"], "goes with --weights"),
@@ -135,14 +161,21 @@ def test_run_folders_are_numbered_and_found(tmp_path):
     assert run.name == "00008-a_b_c"
     assert find_run(tmp_path, checkpoint=False) == run
     (tmp_path / "00008-a_b_c" / "checkpoints" / "ckpt-2_temp").mkdir(parents=True)
-    (tmp_path / "00008-a_b_c" / "checkpoints" / "ckpt-2_temp" / "part-00000-of-00001.index").touch()  # a save cut short
+    (
+        tmp_path / "00008-a_b_c" / "checkpoints" / "ckpt-2_temp" / "part-00000-of-00001.index"
+    ).touch()  # a save cut short
     (tmp_path / "00007-old" / "checkpoints").mkdir()
     (tmp_path / "00007-old" / "checkpoints" / "ckpt-1.index").touch()
     assert find_run(tmp_path).name == "00007-old"  # the newest with a checkpoint
     with pytest.raises(tf2gan.errors.UsageError, match="has no checkpoint yet"):
         find_run(tmp_path, "00008")
-    assert resume_command(tmp_path / "00007-old") == f"python train.py --logdir {tmp_path} --resume 00007-old"
-    assert resume_command(tmp_path / "notes") == f"python train.py --resume {tmp_path / 'notes'}"  # it has no number
+    assert (
+        resume_command(tmp_path / "00007-old")
+        == f"python train.py --logdir {tmp_path} --resume 00007-old"
+    )
+    assert (
+        resume_command(tmp_path / "notes") == f"python train.py --resume {tmp_path / 'notes'}"
+    )  # it has no number
 
 
 def test_progress_bar_on_a_terminal(monkeypatch, capsys):

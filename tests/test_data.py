@@ -21,7 +21,11 @@ LABELS = RNG.integers(0, 10, 12, np.uint8)
 
 
 def idx(array):
-    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    return (
+        bytes([0, 0, 8, array.ndim])
+        + struct.pack(f">{array.ndim}I", *array.shape)
+        + array.tobytes()
+    )
 
 
 def write_idx(folder, head="train-", separator="-", compress=False, images=IMAGES):
@@ -38,7 +42,18 @@ def test_bundled_mnist_is_whole():
     assert (mnist.images.shape, mnist.test_images.shape) == ((60000, 28, 28), (10000, 28, 28))
     assert mnist.images.dtype == np.uint8
     assert mnist.labels[:5].tolist() == [5, 0, 4, 1, 9]
-    assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(mnist.test_labels).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
 
 
 def test_damaged_bundle_is_noticed(tmp_path, monkeypatch):
@@ -106,7 +121,9 @@ def test_idx_without_labels(tmp_path):
     assert load_data(str(tmp_path)).labels is None
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "P", "LA", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"]
+)
 def test_pictures_of_any_mode_and_size(tmp_path, mode):
     """A white square on black stays one, whatever the mode, the size and the folder."""
     pixels = np.zeros((60, 60), np.uint8)
@@ -115,7 +132,11 @@ def test_pictures_of_any_mode_and_size(tmp_path, mode):
     if mode == "I;16":
         picture = Image.fromarray(pixels.astype(np.uint16) * 257)
     else:
-        picture = picture.convert("RGB").convert(mode) if mode in ("YCbCr", "P") else picture.convert(mode)
+        picture = (
+            picture.convert("RGB").convert(mode)
+            if mode in ("YCbCr", "P")
+            else picture.convert(mode)
+        )
     (tmp_path / "class").mkdir()
     suffix = "tif" if mode in ("CMYK", "YCbCr", "F", "I") else "png"
     picture.save(tmp_path / "class" / f"a.{suffix}")
@@ -210,7 +231,9 @@ def broken(path, kind):
     """missing, other file, empty folder, idx truncated, idx too long, idx header, idx magic,
     idx huge claim, idx wrong size, idx no images, idx only test, idx labels, gz truncated,
     gz is no gz, picture truncated, picture is text, npz no x_train, npz float, npz shape, npz color,
-    npz labels, npz pickle, npz truncated, npz flipped, npz is text""".replace("\n", " ").split(", "),
+    npz labels, npz pickle, npz truncated, npz flipped, npz is text""".replace("\n", " ").split(
+        ", "
+    ),
 )
 def test_what_is_wrong_is_said_in_one_line_that_names_the_file(tmp_path, kind):
     path = broken(tmp_path, kind.strip())
@@ -234,7 +257,9 @@ def test_a_subset_is_random_distinct_and_in_order(count, share):
     assert len(chosen) == int(share * count) and np.all(np.diff(chosen) > 0)
     assert np.array_equal(chosen, subset(np.arange(count), int(share * count)))
     if len(chosen) > 200:  # neither the first ones nor every n-th
-        assert abs(np.mean(chosen < count / 2) - 0.5) < 0.15 and abs(np.mean(chosen % 2) - 0.5) < 0.15
+        assert (
+            abs(np.mean(chosen < count / 2) - 0.5) < 0.15 and abs(np.mean(chosen % 2) - 0.5) < 0.15
+        )
 
 
 @given(st.integers(1, 300), st.integers(1, 50), st.integers(0, 5))
@@ -258,7 +283,17 @@ def test_data_larger_than_memory(python, tmp_path):
     images = np.lib.format.open_memmap(tmp_path / "large.npy", "w+", np.uint8, (count, 28, 28))
     images[:9] = images[-9:] = load_data("mnist").images[:9]
     del images
-    result = python("-c", LARGER_THAN_MEMORY, "--data", tmp_path / "large.npy", "--logdir", tmp_path, "--batch=8", "--steps=4", "--evaluate-every=0")
+    result = python(
+        "-c",
+        LARGER_THAN_MEMORY,
+        "--data",
+        tmp_path / "large.npy",
+        "--logdir",
+        tmp_path,
+        "--batch=8",
+        "--steps=4",
+        "--evaluate-every=0",
+    )
     assert result.returncode == 0, result.stderr
     assert "step 4/4" in result.stdout
 
@@ -270,7 +305,9 @@ def test_a_mapped_file_gives_the_same_batches(tmp_path, recipe):
     np.save(tmp_path / "a.npy", images)
     mapped = load_data(str(tmp_path / "a.npy"))
     assert isinstance(mapped.images, np.memmap) and mapped.name == "a"
-    config = TrainConfig(recipe=recipe, batch=4, steps=25, log_every=3, image_every=7, checkpoint_every=10)
+    config = TrainConfig(
+        recipe=recipe, batch=4, steps=25, log_every=3, image_every=7, checkpoint_every=10
+    )
     for (end, ours, rows), (same_end, theirs, same_rows) in zip(
         windows(config, mapped, 2), windows(config, Data("a", images), 2), strict=True
     ):

@@ -26,18 +26,33 @@ def test_every_tag_has_its_description_and_every_description_its_tag(events):
     assert set(DESCRIPTIONS) - tags == set()
     for tag in DESCRIPTIONS:
         assert events.SummaryMetadata(tag).summary_description == DESCRIPTIONS[tag]
-    others = {tag for tag in tags - set(DESCRIPTIONS) if not tag.startswith(("weights_", "gradients_"))}
+    others = {
+        tag for tag in tags - set(DESCRIPTIONS) if not tag.startswith(("weights_", "gradients_"))
+    }
     assert others == {
-        "config", "command", "versions", "generator", "discriminator", "custom_scalars__config__",
-        "_hparams_/experiment", "_hparams_/session_start_info", "_hparams_/session_end_info",
-    }  # fmt: skip
+        "config",
+        "command",
+        "versions",
+        "generator",
+        "discriminator",
+        "custom_scalars__config__",
+        "_hparams_/experiment",
+        "_hparams_/session_start_info",
+        "_hparams_/session_end_info",
+    }
 
 
 def test_the_charts_name_tags_that_exist(events):
     (event,) = events.Tensors("custom_scalars__config__")
     layout = layout_pb2.Layout.FromString(make_ndarray(event.tensor_proto).item())
-    charts = {chart.title: [tag.strip("^$") for tag in chart.multiline.tag] for c in layout.category for chart in c.chart}
-    assert charts == {title: tags for category in CHARTS.values() for title, tags in category.items()}
+    charts = {
+        chart.title: [tag.strip("^$") for tag in chart.multiline.tag]
+        for c in layout.category
+        for chart in c.chart
+    }
+    assert charts == {
+        title: tags for category in CHARTS.values() for title, tags in category.items()
+    }
     assert {tag for tags in charts.values() for tag in tags} <= set(events.Tags()["tensors"])
 
 
@@ -62,7 +77,10 @@ def test_histograms_count_what_they_show(events):
         assert buckets[:, 2].sum() == 1280 and buckets[0, 0] >= 0 and buckets[-1, 1] <= 1
     for network, variables in (("generator", 10), ("discriminator", 8)):
         for kind in ("weights", "gradients"):
-            assert sum(tag.startswith(f"{kind}_{network}/") for tag in events.Tags()["tensors"]) == variables
+            assert (
+                sum(tag.startswith(f"{kind}_{network}/") for tag in events.Tags()["tensors"])
+                == variables
+            )
 
 
 def test_the_projector_has_a_picture_and_a_label_for_every_point(measured):
@@ -77,8 +95,13 @@ def test_the_projector_has_a_picture_and_a_label_for_every_point(measured):
 
 def test_figures_for_scripts(measured, events):
     figures = json.loads((measured / "summary.json").read_text())
-    assert figures["step"] == 4 and figures["recipe"] == "modern" and figures["images_per_second"] > 0
-    measured = {event.step: float(make_ndarray(event.tensor_proto)) for event in events.Tensors("quality/frechet")}
+    assert (
+        figures["step"] == 4 and figures["recipe"] == "modern" and figures["images_per_second"] > 0
+    )
+    measured = {
+        event.step: float(make_ndarray(event.tensor_proto))
+        for event in events.Tensors("quality/frechet")
+    }
     assert measured[4] == pytest.approx(figures["quality"]["frechet"], rel=1e-6)
     best = min(measured, key=measured.get)
     assert figures["best"] == {"step": best, "frechet": pytest.approx(measured[best], rel=1e-6)}
@@ -90,14 +113,21 @@ def test_the_time_lapse_shows_the_same_latents_over_the_run(trained):
         assert lapse.n_frames == 3 and lapse.size == (8 * 28, 8 * 28) and lapse.info["loop"] == 0
         lapse.seek(2)
         last = np.asarray(lapse.convert("L")).astype(int)
-    assert np.abs(last - np.asarray(Image.open(trained[1] / "samples" / "step-000006.png"))).max() <= 8
+    assert (
+        np.abs(last - np.asarray(Image.open(trained[1] / "samples" / "step-000006.png"))).max() <= 8
+    )
 
 
 def test_without_figures_there_are_pictures_still(small, tmp_path, capsys):
     run = tf2gan.train(TrainConfig(**{**small, "evaluate_every": 9}), tmp_path)
-    assert "quality is not measured: digits has 40 training images, less than 2000" in capsys.readouterr().out
+    assert (
+        "quality is not measured: digits has 40 training images, less than 2000"
+        in capsys.readouterr().out
+    )
     tags = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload().Tags()["tensors"]
-    assert "samples/nice" in tags and "quality/frechet" not in tags and "samples/nearest" not in tags
+    assert (
+        "samples/nice" in tags and "quality/frechet" not in tags and "samples/nearest" not in tags
+    )
     assert json.loads((run / "summary.json").read_text())["quality"] is None
 
 

@@ -45,7 +45,10 @@ def test_generator_step_leaves_the_discriminator_bit_equal(gan, inputs):
 
 def test_every_trainable_variable_gets_a_finite_gradient(gan, inputs):
     gan.train_step(*inputs)
-    for network, optimizer in ((gan.discriminator, gan.d_optimizer), (gan.generator, gan.g_optimizer)):
+    for network, optimizer in (
+        (gan.discriminator, gan.d_optimizer),
+        (gan.generator, gan.g_optimizer),
+    ):
         momenta = values(optimizer.variables)[2:]  # after iterations and learning rate
         assert len(momenta) == len(network.trainable_variables)
         assert all(np.isfinite(momentum).all() and np.any(momentum) for momentum in momenta)
@@ -68,7 +71,9 @@ def test_accuracy_and_score_count_each_side(gan, inputs):
     metrics = gan.discriminator_step(inputs[0], inputs[1])
     assert (float(metrics["accuracy/real"]), float(metrics["accuracy/fake"])) == (1.0, 0.0)
     assert float(metrics["score/real"]) == pytest.approx(1 / (1 + np.exp(-5)))
-    assert float(metrics["loss/d"]) == pytest.approx((np.log1p(np.exp(-5)) + np.log1p(np.exp(5))) / 2)
+    assert float(metrics["loss/d"]) == pytest.approx(
+        (np.log1p(np.exp(-5)) + np.log1p(np.exp(5))) / 2
+    )
 
 
 def test_the_tapes_are_separate_and_the_trainable_flags_stay(gan, inputs):
@@ -97,7 +102,9 @@ def test_a_window_is_its_steps_and_its_metrics_their_mean():
     assert all(equal(values(whole.generator.weights), values(parts.generator.weights)))
     assert all(equal(values(whole.discriminator.weights), values(parts.discriminator.weights)))
     for tag in METRICS:
-        np.testing.assert_allclose(mean[tag], np.mean([single[tag] for single in singles]), rtol=1e-5)
+        np.testing.assert_allclose(
+            mean[tag], np.mean([single[tag] for single in singles]), rtol=1e-5
+        )
 
 
 def test_seed_changes_the_run():

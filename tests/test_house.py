@@ -9,9 +9,16 @@ import train
 
 ROOT = Path(__file__).parent.parent
 LAYERS = [  # each may import those above it
-    "errors files precision polyphase recipes signals", "commands config distribution images optimizers runs",
-    "data models", "classifier sampling windows", "gan", "checkpoints summaries progress", "quality", "evaluation", "training",
-]  # fmt: skip
+    "errors files precision polyphase recipes signals",
+    "commands config distribution images optimizers runs",
+    "data models",
+    "classifier sampling windows",
+    "gan",
+    "checkpoints summaries progress",
+    "quality",
+    "evaluation",
+    "training",
+]
 
 
 def imported(path):
@@ -21,12 +28,16 @@ def imported(path):
             parts = node.module.split(".")
             yield from [parts[1]] if len(parts) > 1 else [name.name for name in node.names]
         elif isinstance(node, ast.Import):
-            yield from [name.name.split(".")[1] for name in node.names if name.name.startswith("tf2gan.")]
+            yield from [
+                name.name.split(".")[1] for name in node.names if name.name.startswith("tf2gan.")
+            ]
 
 
 def test_imports_run_one_way():
     level = {module: i for i, names in enumerate(LAYERS) for module in names.split()}
-    modules = {path.stem: path for path in (ROOT / "tf2gan").glob("*.py") if path.stem != "__init__"}
+    modules = {
+        path.stem: path for path in (ROOT / "tf2gan").glob("*.py") if path.stem != "__init__"
+    }
     assert set(modules) == set(level)
     for name, path in modules.items():
         for other in imported(path):
@@ -38,7 +49,17 @@ def test_generation_needs_no_training():
 
 
 def test_images_need_no_tensorflow():
-    for name in ("errors", "files", "config", "images", "commands", "runs", "signals", "data", "recipes"):
+    for name in (
+        "errors",
+        "files",
+        "config",
+        "images",
+        "commands",
+        "runs",
+        "signals",
+        "data",
+        "recipes",
+    ):
         tree = ast.parse((ROOT / "tf2gan" / f"{name}.py").read_text())
         for node in tree.body:  # at the top level of the module
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

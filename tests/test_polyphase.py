@@ -16,7 +16,9 @@ from tf2gan.polyphase import evaluate
 def randomise(model, seed=0):
     """Gives biases and BatchNormalization other values than 0 and 1, so that leaving one out shows."""
     rng = np.random.default_rng(seed)
-    model.set_weights([w + 0.1 * rng.random(w.shape).astype(np.float32) for w in model.get_weights()])
+    model.set_weights(
+        [w + 0.1 * rng.random(w.shape).astype(np.float32) for w in model.get_weights()]
+    )
     return model
 
 
@@ -45,7 +47,10 @@ def assert_equal(model, inputs, *, training, tolerance=3e-5, **options):
         np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=tolerance)
 
 
-NETWORKS = {"generator": (build_generator, (6, 100)), "discriminator": (build_discriminator, (6, 28, 28, 1))}
+NETWORKS = {
+    "generator": (build_generator, (6, 100)),
+    "discriminator": (build_discriminator, (6, 28, 28, 1)),
+}
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -54,14 +59,24 @@ NETWORKS = {"generator": (build_generator, (6, 100)), "discriminator": (build_di
 def test_both_networks(network, training, dtype, tolerance):
     build, shape = NETWORKS[network]
     inputs = np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
-    assert_equal(randomise(build(seed=1)), inputs, training=training, dtype=tf.as_dtype(dtype), tolerance=tolerance)
+    assert_equal(
+        randomise(build(seed=1)),
+        inputs,
+        training=training,
+        dtype=tf.as_dtype(dtype),
+        tolerance=tolerance,
+    )
 
 
 def test_the_rewrites_are_used(monkeypatch):
     """Equal results alone would not show that anything became cheaper."""
     sizes = []
     original = tf.nn.conv2d
-    monkeypatch.setattr(tf.nn, "conv2d", lambda x, k, *rest: (sizes.append((x.shape[1], k.shape[0])), original(x, k, *rest))[1])
+    monkeypatch.setattr(
+        tf.nn,
+        "conv2d",
+        lambda x, k, *rest: (sizes.append((x.shape[1], k.shape[0])), original(x, k, *rest))[1],
+    )
     evaluate(build_generator(), tf.zeros((1, 100)), training=False)
     assert sizes == [(7, 3), (14, 3)]  # not (14, 5) and (28, 5)
     seen = []
@@ -75,16 +90,26 @@ def test_the_rewrites_are_used(monkeypatch):
 
 def test_pooling_first_is_exact():
     images = np.random.default_rng(0).uniform(-1, 1, (4, 28, 28, 1)).astype(np.float32)
-    model = keras.Sequential([keras.Input((28, 28, 1)), layers.Activation("tanh"), layers.MaxPooling2D(2)])
+    model = keras.Sequential(
+        [keras.Input((28, 28, 1)), layers.Activation("tanh"), layers.MaxPooling2D(2)]
+    )
     assert np.array_equal(evaluate(model, images, training=False), model(images))
 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    st.integers(1, 3), st.integers(1, 7), st.integers(1, 7), st.integers(1, 4), st.integers(1, 4),
-    st.sampled_from([1, 3, 5, 7]), st.booleans(), st.sampled_from([None, "tanh"]),
-)  # fmt: skip
-def test_upsampled_convolutions_of_any_size(batch, height, width, channels, filters, size, bias, activation):
+    st.integers(1, 3),
+    st.integers(1, 7),
+    st.integers(1, 7),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sampled_from([1, 3, 5, 7]),
+    st.booleans(),
+    st.sampled_from([None, "tanh"]),
+)
+def test_upsampled_convolutions_of_any_size(
+    batch, height, width, channels, filters, size, bias, activation
+):
     model = keras.Sequential(
         [
             keras.Input((height, width, channels)),
@@ -92,7 +117,9 @@ def test_upsampled_convolutions_of_any_size(batch, height, width, channels, filt
             layers.Conv2D(filters, size, padding="same", use_bias=bias, activation=activation),
         ]
     )
-    inputs = np.random.default_rng(size).normal(size=(batch, height, width, channels)).astype(np.float32)
+    inputs = (
+        np.random.default_rng(size).normal(size=(batch, height, width, channels)).astype(np.float32)
+    )
     assert_equal(randomise(model), inputs, training=True)
 
 
@@ -108,15 +135,24 @@ def test_upsampled_convolutions_of_any_size(batch, height, width, channels, filt
         [layers.UpSampling2D(2), layers.Conv2D(2, 3, padding="same", dilation_rate=2)],
         [layers.UpSampling2D(2), layers.Conv2D(4, 3, padding="same", groups=2)],
         [layers.UpSampling2D(2)],
-        [layers.Conv2D(3, 3, strides=2, activation="relu"), layers.UpSampling2D(2), layers.Flatten()],
+        [
+            layers.Conv2D(3, 3, strides=2, activation="relu"),
+            layers.UpSampling2D(2),
+            layers.Flatten(),
+        ],
         [layers.Conv2DTranspose(3, 3), layers.DepthwiseConv2D(3), layers.LeakyReLU()],
         [layers.Activation("gelu"), layers.MaxPooling2D(2)],  # not monotonic
         [layers.Activation("softmax"), layers.MaxPooling2D(2)],  # not of one number
         [layers.Activation("relu"), layers.MaxPooling2D(3, strides=1, padding="same")],
         [layers.Activation("tanh"), layers.AveragePooling2D(2), layers.LayerNormalization()],
-        [layers.BatchNormalization(), layers.Dense(3), layers.Dropout(0.0), layers.GlobalAveragePooling2D()],
+        [
+            layers.BatchNormalization(),
+            layers.Dense(3),
+            layers.Dropout(0.0),
+            layers.GlobalAveragePooling2D(),
+        ],
     ],
-)  # fmt: skip
+)
 def test_what_no_rewrite_knows_is_evaluated_as_it_is(stack):
     stack = [type(layer).from_config(layer.get_config()) for layer in stack]  # one graph a test
     model = keras.Sequential([keras.Input((8, 8, 2)), *stack])
@@ -135,8 +171,12 @@ def test_sensitive_parts_stay_float32(monkeypatch):
     """In bfloat16 the last layers, BatchNormalization and the outputs compute in float32."""
     dtypes = []
     convolution, product = tf.nn.conv2d, tf.matmul
-    monkeypatch.setattr(tf.nn, "conv2d", lambda x, *rest: (dtypes.append(x.dtype.name), convolution(x, *rest))[1])
-    monkeypatch.setattr(tf, "matmul", lambda x, *rest: (dtypes.append(x.dtype.name), product(x, *rest))[1])
+    monkeypatch.setattr(
+        tf.nn, "conv2d", lambda x, *rest: (dtypes.append(x.dtype.name), convolution(x, *rest))[1]
+    )
+    monkeypatch.setattr(
+        tf, "matmul", lambda x, *rest: (dtypes.append(x.dtype.name), product(x, *rest))[1]
+    )
     images = evaluate(build_generator(), tf.zeros((1, 100)), training=False, dtype=tf.bfloat16)
     assert dtypes == ["bfloat16"] * 3 + ["float32"] and images.dtype == tf.float32
     dtypes.clear()

@@ -53,9 +53,13 @@ def test_auto_takes_what_is_fast(monkeypatch, tmp_path, gpu, flags, expected, be
 def test_auto_looks_at_the_devices_that_compute(monkeypatch, tmp_path, devices, expected, because):
     monkeypatch.setattr(precision, "CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [(9, 0), (7, 5)])
-    monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu})
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": gpu}
+    )
     names = [f"/job:localhost/replica:0/task:0/device:{name}" for name in devices]
-    strategy = SimpleNamespace(num_replicas_in_sync=len(names), extended=SimpleNamespace(worker_devices=names))
+    strategy = SimpleNamespace(
+        num_replicas_in_sync=len(names), extended=SimpleNamespace(worker_devices=names)
+    )
     dtype, reason = choose_dtype("auto", strategy)
     assert dtype.name == expected and because in reason
     assert choose_dtype("auto", tf.distribute.OneDeviceStrategy("CPU:0"))[0] == tf.float32
@@ -78,7 +82,11 @@ def test_bfloat16_is_float32_up_to_rounding():
     (_, expected), (gan, metrics) = steps(None), steps("bfloat16")
     for tag in ("loss/d", "loss/g", "gradient_norm/d", "gradient_norm/g"):
         np.testing.assert_allclose(metrics[tag], expected[tag], rtol=0.05)
-    for variable in (*gan.generator.weights, *gan.discriminator.weights, *gan.g_optimizer.variables):
+    for variable in (
+        *gan.generator.weights,
+        *gan.discriminator.weights,
+        *gan.g_optimizer.variables,
+    ):
         assert variable.dtype in ("float32", "int64", "int32"), variable.path
 
 

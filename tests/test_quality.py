@@ -39,7 +39,9 @@ def test_frechet_distance_laws(seed, features, shift):
     assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-4, abs=1e-4)
     assert frechet_distance(a, a + shift) == pytest.approx(features * shift**2, rel=1e-4, abs=1e-4)
     rotation = np.linalg.qr(rng.standard_normal((features, features)))[0]
-    assert frechet_distance(a @ rotation, b @ rotation) == pytest.approx(frechet_distance(a, b), rel=1e-4, abs=1e-4)
+    assert frechet_distance(a @ rotation, b @ rotation) == pytest.approx(
+        frechet_distance(a, b), rel=1e-4, abs=1e-4
+    )
 
 
 def test_precision_and_recall_of_constructed_sets():
@@ -71,7 +73,14 @@ def test_broken_samples_are_ordered_as_a_person_would(mnist, ruler):
     rng = np.random.default_rng(0)
     real = ruler.floor()
     sample = mnist.images[:4000]
-    blurred = np.stack([np.asarray(Image.fromarray(image).resize((7, 7)).resize((28, 28), Image.Resampling.BILINEAR)) for image in sample])
+    blurred = np.stack(
+        [
+            np.asarray(
+                Image.fromarray(image).resize((7, 7)).resize((28, 28), Image.Resampling.BILINEAR)
+            )
+            for image in sample
+        ]
+    )
     speckled = np.where(rng.random(sample.shape) < 0.1, 255, sample).astype(np.uint8)
     broken = {
         "real": real,
@@ -84,9 +93,15 @@ def test_broken_samples_are_ordered_as_a_person_would(mnist, ruler):
     distances = {name: q.frechet for name, q in broken.items()}
     assert all(distances[name] > 100 for name in broken if name != "real"), distances
     assert real.frechet < 1 and ruler.floor(4000).frechet < 3
-    assert distances["noise"] > distances["blurred"] and distances["one image"] > distances["blurred"]
-    assert real.precision > 0.7 and real.recall > 0.7 and real.class_entropy > 3.2 and real.score > 9
-    assert broken["ones"].recall < 0.2 and broken["ones"].class_entropy < 0.2  # good images, no variety
+    assert (
+        distances["noise"] > distances["blurred"] and distances["one image"] > distances["blurred"]
+    )
+    assert (
+        real.precision > 0.7 and real.recall > 0.7 and real.class_entropy > 3.2 and real.score > 9
+    )
+    assert (
+        broken["ones"].recall < 0.2 and broken["ones"].class_entropy < 0.2
+    )  # good images, no variety
     assert broken["ones"].precision > 0.7
     # Not precision: noise lies near a handful of digits that are far from all others.
     assert broken["one image"].recall < 0.01 and broken["noise"].recall < 0.01
@@ -106,7 +121,12 @@ def test_without_a_test_part_the_floor_is_of_other_images(mnist, ruler, monkeypa
     halves = quality.Ruler(Data("mnist without tests", mnist.images[:4000], mnist.labels[:4000]))
     floor = halves.floor()
     # Above 0: the halves share no image. Every other image against the rest: 21, the writers come in turn.
-    assert floor.count == 2000 and 1 < floor.frechet < 5 and floor.precision < 0.95 and floor.recall < 0.95
+    assert (
+        floor.count == 2000
+        and 1 < floor.frechet < 5
+        and floor.precision < 0.95
+        and floor.recall < 0.95
+    )
 
 
 def test_why_quality_is_not_measured(mnist):
@@ -114,9 +134,13 @@ def test_why_quality_is_not_measured(mnist):
     assert "no labels" in why_not(Data("pictures", images))
     assert "one label" in why_not(Data("zeros", images, np.zeros(2000, int)))
     assert why_not(Data("fine", images, mnist.labels[:2000])) is None
-    assert "1999 training images, less than 2000" in why_not(Data("few", images[:1999], mnist.labels[:1999]))
+    assert "1999 training images, less than 2000" in why_not(
+        Data("few", images[:1999], mnist.labels[:1999])
+    )
     tests = {"test_images": images[:999], "test_labels": mnist.labels[:999]}
-    assert "999 test images, less than 1000" in why_not(Data("few", images, mnist.labels[:2000], **tests))
+    assert "999 test images, less than 1000" in why_not(
+        Data("few", images, mnist.labels[:2000], **tests)
+    )
     assert why_not(mnist) is None
 
 
@@ -125,7 +149,11 @@ def test_other_data_get_a_classifier_once(mnist, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(classifier, "EPOCHS", 2)
     chosen = np.isin(mnist.labels, (3, 7))
-    data = Data("threes and sevens", mnist.images[chosen][:2000], mnist.labels[chosen][:2000].astype(np.int64) * 100 - 500)
+    data = Data(
+        "threes and sevens",
+        mnist.images[chosen][:2000],
+        mnist.labels[chosen][:2000].astype(np.int64) * 100 - 500,
+    )
     first = load_classifier(data)
     assert "once for threes and sevens" in capsys.readouterr().out
     labels = (data.labels > 0).astype(int)
@@ -144,19 +172,34 @@ def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
     np.savez(tmp_path / "digits.npz", images=mnist.images[-2000:])
     quality.main([str(tmp_path / "digits.npz"), "--nearest", str(tmp_path / "pairs.png")])
     shown = capsys.readouterr().out
-    for name in ("Frechet distance", "precision", "recall", "class entropy", "class 9", "closer to a training"):
+    for name in (
+        "Frechet distance",
+        "precision",
+        "recall",
+        "class entropy",
+        "class 9",
+        "closer to a training",
+    ):
         assert name in shown
-    assert shown.splitlines()[1].split() == ["images", "(N)", "2000", "2000"] and "mean little" not in shown
+    assert (
+        shown.splitlines()[1].split() == ["images", "(N)", "2000", "2000"]
+        and "mean little" not in shown
+    )
     pairs = np.asarray(Image.open(tmp_path / "pairs.png")).reshape(8, 28, 8, 2, 28)
-    assert np.array_equal(pairs[:, :, :, 0], pairs[:, :, :, 1])  # training images are their own nearest
+    assert np.array_equal(
+        pairs[:, :, :, 0], pairs[:, :, :, 1]
+    )  # training images are their own nearest
 
 
-@pytest.mark.parametrize("what, said", [
-    ("nowhere", "neither a run nor"),
-    ("README.md", "neither a run nor"),
-    ("float.npy", "float64"),
-    ("--seed=x", "(all flags: python -m tf2gan.quality --help)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "what, said",
+    [
+        ("nowhere", "neither a run nor"),
+        ("README.md", "neither a run nor"),
+        ("float.npy", "float64"),
+        ("--seed=x", "(all flags: python -m tf2gan.quality --help)"),
+    ],
+)
 def test_the_command_line_refuses(tmp_path, monkeypatch, capsys, what, said):
     np.save(tmp_path / "float.npy", np.zeros((9, 28, 28)))
     (tmp_path / "README.md").write_text("text")

@@ -19,14 +19,19 @@ MODERN = RECIPES["modern"]
 
 @pytest.mark.parametrize(
     "fused, plain, settings",
-    [(FusedAdam, keras.optimizers.Adam, {"beta_1": 0.5}), (FusedSGD, keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True})],
+    [
+        (FusedAdam, keras.optimizers.Adam, {"beta_1": 0.5}),
+        (FusedSGD, keras.optimizers.SGD, {"momentum": 0.9, "nesterov": True}),
+    ],
 )
 def test_fused_updates_are_keras_own(fused, plain, settings):
     rate = keras.optimizers.schedules.CosineDecay(0.01, 20, alpha=0.02)
     values = {}
     for kind in (fused, plain):
         rng = np.random.default_rng(0)
-        variables = [keras.Variable(rng.standard_normal(shape), dtype="float32") for shape in ((30, 7), (7,))]
+        variables = [
+            keras.Variable(rng.standard_normal(shape), dtype="float32") for shape in ((30, 7), (7,))
+        ]
         optimizer = kind(rate, **settings)
         optimizer.build(variables)
         step = tf.function(optimizer.apply)
@@ -37,11 +42,19 @@ def test_fused_updates_are_keras_own(fused, plain, settings):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-@given(st.integers(0, 2**31 - 1), st.integers(1, 60), st.integers(1, 9), st.integers(0, 200), st.integers(1, 40))
+@given(
+    st.integers(0, 2**31 - 1),
+    st.integers(1, 60),
+    st.integers(1, 9),
+    st.integers(0, 200),
+    st.integers(1, 40),
+)
 def test_every_epoch_is_a_permutation_and_windows_do_not_matter(seed, count, batch, first, steps):
     batch = min(batch, count)
     whole = batch_rows(first, steps, count=count, batch=batch, seed=seed)
-    singles = [batch_rows(first + i, 1, count=count, batch=batch, seed=seed)[0] for i in range(steps)]
+    singles = [
+        batch_rows(first + i, 1, count=count, batch=batch, seed=seed)[0] for i in range(steps)
+    ]
     assert np.array_equal(whole, singles)
     per_epoch = count // batch
     epoch = batch_rows(per_epoch * 3, per_epoch, count=count, batch=batch, seed=seed).ravel()
@@ -49,7 +62,11 @@ def test_every_epoch_is_a_permutation_and_windows_do_not_matter(seed, count, bat
 
 
 def test_orders_differ_between_epochs_and_seeds():
-    rows = {tuple(batch_rows(step, 1, count=100, batch=100, seed=seed)[0]) for step in (0, 1) for seed in (0, 1)}
+    rows = {
+        tuple(batch_rows(step, 1, count=100, batch=100, seed=seed)[0])
+        for step in (0, 1)
+        for seed in (0, 1)
+    }
     assert len(rows) == 4
 
 
@@ -74,8 +91,12 @@ def test_the_average_follows_the_generator():
     go_on(gan, 7)
     assert all(map(np.array_equal, gan.averaged_generator.get_weights(), start))
     go_on(gan, 1)
-    for average, old, new in zip(gan.averaged_generator.get_weights(), start, gan.generator.get_weights(), strict=True):
-        np.testing.assert_allclose(average, old + (1 - 0.5**8) * (new - old), rtol=1e-4, atol=1e-5)  # 9 / 18 stays
+    for average, old, new in zip(
+        gan.averaged_generator.get_weights(), start, gan.generator.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(
+            average, old + (1 - 0.5**8) * (new - old), rtol=1e-4, atol=1e-5
+        )  # 9 / 18 stays
     gan = GAN(TrainConfig())
     assert gan.averaged_generator is gan.generator
 
@@ -90,28 +111,39 @@ def test_the_discriminator_sees_moved_images():
     assert not np.any(ways[:200])  # the first half of the run
     drawn = np.stack(ways[200:])
     for image in range(4):
-        assert {*map(tuple, drawn[:, image])} == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
+        assert {*map(tuple, drawn[:, image])} == {
+            (down, right) for down in range(-2, 3) for right in range(-2, 3)
+        }
     assert not np.array_equal(drawn[:, 0], drawn[:, 1])
     images = tf.random.stateless_uniform((2, 28, 28, 1), (0, 1), -1, 1)
     latents = tf.random.stateless_uniform((2, 100), (0, 2), -1, 1)
     fakes = evaluate(gan.generator, latents, training=True).numpy()
     shifts = tf.constant([(1, -2), (-1, 0)])
     judged = []
-    gan._evaluate = lambda network, images, **flags: judged.append(images) or evaluate(network, images, **flags)
+    gan._evaluate = lambda network, images, **flags: (
+        judged.append(images) or evaluate(network, images, **flags)
+    )
     gan.discriminator_step(images, latents, shifts)
     gan.generator_step(latents, shifts)
     for number, (down, right) in enumerate(shifts.numpy()):
         assert np.array_equal(judged[1][number], np.roll(images[number], (down, right), (0, 1)))
         for seen in (judged[1][2 + number], judged[-1][number]):
-            np.testing.assert_allclose(seen, np.roll(fakes[number], (down, right), (0, 1)), atol=1e-5)
+            np.testing.assert_allclose(
+                seen, np.roll(fakes[number], (down, right), (0, 1)), atol=1e-5
+            )
 
 
 def test_the_rates_fall_over_the_run():
     gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=10)
     go_on(gan, 10)
-    for optimizer, rate in ((gan.d_optimizer, MODERN.d_learning_rate), (gan.g_optimizer, MODERN.g_learning_rate)):
+    for optimizer, rate in (
+        (gan.d_optimizer, MODERN.d_learning_rate),
+        (gan.g_optimizer, MODERN.g_learning_rate),
+    ):
         assert float(optimizer.learning_rate) == pytest.approx(0.02 * rate, rel=1e-3)
-    assert float(GAN(TrainConfig(recipe="modern")).g_optimizer.learning_rate) == pytest.approx(MODERN.g_learning_rate)
+    assert float(GAN(TrainConfig(recipe="modern")).g_optimizer.learning_rate) == pytest.approx(
+        MODERN.g_learning_rate
+    )
 
 
 def test_the_penalty_is_the_squared_slope_at_real_images():
@@ -130,4 +162,6 @@ def test_the_penalty_is_the_squared_slope_at_real_images():
     added = gan._add_penalty_gradients([tf.zeros_like(v) for v in variables], real)
     assert penalty > 0
     for a, b in zip(added, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6 + 1e-4 * float(tf.reduce_max(tf.abs(b))))
+        np.testing.assert_allclose(
+            a, b, rtol=1e-3, atol=1e-6 + 1e-4 * float(tf.reduce_max(tf.abs(b)))
+        )

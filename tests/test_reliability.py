@@ -18,11 +18,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT, flags, saved_state
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
-from conftest import ROOT, flags, saved_state
 from tf2gan import checkpoints, evaluation, training
 from tf2gan.checkpoints import checkpoint_steps, restore_networks
 from tf2gan.config import TrainConfig
@@ -44,7 +44,12 @@ def curves(run):
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
                 array = make_ndarray(value.tensor)
-                varies = value.tag.startswith("speed/") or value.tag in ("generator", "discriminator", "command", "__run_graph__")
+                varies = value.tag.startswith("speed/") or value.tag in (
+                    "generator",
+                    "discriminator",
+                    "command",
+                    "__run_graph__",
+                )
                 found.append((value.tag, event.step, None if varies else array.tolist()))
     return found
 
@@ -59,7 +64,10 @@ def assert_same_run(run, whole, step):
     for picture in (whole / "samples").iterdir():
         assert (run / "samples" / picture.name).read_bytes() == picture.read_bytes()
     for network in ("generator", "discriminator"):
-        a, b = (keras.models.load_model(folder / f"{network}.keras").get_weights() for folder in (run, whole))
+        a, b = (
+            keras.models.load_model(folder / f"{network}.keras").get_weights()
+            for folder in (run, whole)
+        )
         assert all(map(np.array_equal, a, b))
     assert not list(run.rglob("*partial*")) and not list(run.rglob("*_temp*"))
 
@@ -67,8 +75,11 @@ def assert_same_run(run, whole, step):
 def command(*args, **options):
     return subprocess.Popen(
         [sys.executable, "-u", str(ROOT / "train.py"), *map(str, args)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
 
 
 def first_step(process):
@@ -99,7 +110,9 @@ def kill_until_done(logdir, settings, kills, rng):
                 time.sleep(rng.uniform(0, 0.05))
                 break
         process.kill()
-        assert process.wait() == -signal.SIGKILL, "the run ended before its kills; give it more steps"
+        assert process.wait() == -signal.SIGKILL, (
+            "the run ended before its kills; give it more steps"
+        )
         killed += 1
     process = command("--logdir", logdir, "--resume")
     output = process.communicate()
@@ -109,7 +122,14 @@ def kill_until_done(logdir, settings, kills, rng):
 
 @pytest.mark.parametrize("kills, steps", [(4, 120), pytest.param(60, 1200, marks=pytest.mark.slow)])
 def test_a_killed_run_equals_one_that_never_stopped(small, tmp_path, kills, steps):
-    settings = {**small, "steps": steps, "log_every": 4, "image_every": 12, "checkpoint_every": 6, "evaluate_every": steps // 2}
+    settings = {
+        **small,
+        "steps": steps,
+        "log_every": 4,
+        "image_every": 12,
+        "checkpoint_every": 6,
+        "evaluate_every": steps // 2,
+    }
     whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
     run = kill_until_done(tmp_path / "killed", settings, kills, random.Random(0))
     assert_same_run(run, whole, steps)
@@ -131,7 +151,9 @@ def test_killed_before_the_first_checkpoint_it_starts_over_in_its_folder(trained
     (folder / "ckpt-4_temp").mkdir(parents=True)
     (folder / "ckpt-4.data-00000-of-00001").write_bytes(b"half")
     (run / ".partial-99.keras").write_bytes(b"half")
-    (run / "events.out.tfevents.1.host.1.0.v2").write_bytes(next(trained[1].glob("events*")).read_bytes()[:-5])
+    (run / "events.out.tfevents.1.host.1.0.v2").write_bytes(
+        next(trained[1].glob("events*")).read_bytes()[:-5]
+    )
     assert training.resume(run) == run
     assert_same_run(run, trained[1], 6)
 
@@ -142,12 +164,17 @@ def test_killed_before_the_first_checkpoint_it_starts_over_in_its_folder(trained
 def test_a_signal_saves_and_says_how_to_go_on(small, tmp_path):
     settings = {**small, "steps": 5000}
     run, step = tmp_path / "a b" / "00000-digits-classic", 0
-    for more, number, status in ((flags(settings), signal.SIGINT, 130), (["--resume"], signal.SIGTERM, 143)):
+    for more, number, status in (
+        (flags(settings), signal.SIGINT, 130),
+        (["--resume"], signal.SIGTERM, 143),
+    ):
         process = command("--logdir", tmp_path / "a b", *more)
         first_step(process)
         process.send_signal(number)
         time.sleep(0.01)
-        process.send_signal(number)  # as `timeout` does, which sends it to the process and to its group
+        process.send_signal(
+            number
+        )  # as `timeout` does, which sends it to the process and to its group
         output, error = process.communicate(timeout=60)
         assert process.returncode == status, error
         step, before = checkpoint_steps(run)[-1], step
@@ -161,7 +188,19 @@ def test_a_signal_saves_and_says_how_to_go_on(small, tmp_path):
 
 def test_a_second_signal_stops_at_once(small, tmp_path):
     """Inside a window that would last for minutes: Python runs no handler there."""
-    process = command("--logdir", tmp_path, *flags({**small, "steps": 9000, "image_every": 9000, "checkpoint_every": 9000, "log_every": 9000}))  # fmt: skip
+    process = command(
+        "--logdir",
+        tmp_path,
+        *flags(
+            {
+                **small,
+                "steps": 9000,
+                "image_every": 9000,
+                "checkpoint_every": 9000,
+                "log_every": 9000,
+            }
+        ),
+    )
     for line in process.stdout:
         if line.startswith("start-up"):
             break
@@ -262,12 +301,20 @@ def test_when_every_checkpoint_is_damaged_nothing_is_touched(trained, tmp_path):
     shutil.copytree(trained[1], run)
     for path in (run / "checkpoints").glob("*.index"):
         truncate(path)
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+    before = {
+        path: path.read_bytes()
+        for path in run.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
     for broken in (training.resume, restore_networks):
         with pytest.raises(Tf2ganError, match="every checkpoint .* is damaged") as error:
             broken(run)
         assert "\n" not in str(error.value)
-    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file() and path.name != ".lock"}
+    assert before == {
+        path: path.read_bytes()
+        for path in run.rglob("*")
+        if path.is_file() and path.name != ".lock"
+    }
 
 
 def test_the_managers_list_may_be_lost(trained, tmp_path):
@@ -280,7 +327,12 @@ def test_the_managers_list_may_be_lost(trained, tmp_path):
 
 def test_a_strangers_model_runs_no_code(tmp_path, trained):
     """A Lambda layer's function is code inside the file: neither reader may run it."""
-    model = keras.Sequential([keras.Input((100,)), keras.layers.Lambda(lambda x: open("/tmp/tf2gan-was-here", "w") and x)])
+    model = keras.Sequential(
+        [
+            keras.Input((100,)),
+            keras.layers.Lambda(lambda x: open("/tmp/tf2gan-was-here", "w") and x),
+        ]
+    )
     for name in ("generator.keras", "discriminator.keras"):
         model.save(tmp_path / name)
     Path("/tmp/tf2gan-was-here").unlink(missing_ok=True)
@@ -306,10 +358,15 @@ def test_a_loss_that_is_not_finite_stops_the_run(small, tmp_path, monkeypatch):
         return {**metrics, "loss/g": tf.where(self.step < 4, metrics["loss/g"], np.nan)}
 
     monkeypatch.setattr(tf2gan.gan.GAN, "generator_step", spoiled)
-    with pytest.raises(Tf2ganError, match="loss/g is nan after steps 5 to 6 .* checkpoint is of step 4"):
+    with pytest.raises(
+        Tf2ganError, match="loss/g is nan after steps 5 to 6 .* checkpoint is of step 4"
+    ):
         tf2gan.train(TrainConfig(**small), tmp_path)
     run = tmp_path / "00000-digits-classic"
-    assert checkpoint_steps(run) == [4] and np.isfinite(restore_networks(run)[0].get_weights()[0]).all()
+    assert (
+        checkpoint_steps(run) == [4]
+        and np.isfinite(restore_networks(run)[0].get_weights()[0]).all()
+    )
     assert not (run / "samples" / "step-000006.png").exists()
 
 
@@ -322,7 +379,9 @@ def test_a_weight_that_is_not_finite_is_never_saved(small, tmp_path, monkeypatch
             return super().non_finite_variable()
 
     monkeypatch.setattr(training, "GAN", Gan)
-    with pytest.raises(Tf2ganError, match="is not finite after steps 4 to 4 .*no checkpoint was saved yet"):
+    with pytest.raises(
+        Tf2ganError, match="is not finite after steps 4 to 4 .*no checkpoint was saved yet"
+    ):
         tf2gan.train(TrainConfig(**small), tmp_path)
     assert checkpoint_steps(tmp_path / "00000-digits-classic") == []
 
@@ -331,13 +390,22 @@ def test_a_weight_that_is_not_finite_is_never_saved(small, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("where, step", [("at", 4), ("show_projector", 6)])
-def test_what_was_trained_is_saved_before_a_fault_ends_the_run(small, tmp_path, monkeypatch, python, where, step):
+def test_what_was_trained_is_saved_before_a_fault_ends_the_run(
+    small, tmp_path, monkeypatch, python, where, step
+):
     """In an evaluation between two checkpoints, and in what is written last; resumed it equals a run without."""
     settings = {**small, "evaluate_every": 4, "checkpoint_every": 5}
     whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(evaluation.Evaluation, where, Mock(side_effect=TypeError("float() of a\nmirrored variable")))
-        with pytest.raises(Tf2ganError, match=rf"\(TypeError: float.. of a mirrored variable\); what was trained is saved, {step} steps; go on with python train.py.*--resume") as error:
+        patch.setattr(
+            evaluation.Evaluation,
+            where,
+            Mock(side_effect=TypeError("float() of a\nmirrored variable")),
+        )
+        with pytest.raises(
+            Tf2ganError,
+            match=rf"\(TypeError: float.. of a mirrored variable\); what was trained is saved, {step} steps; go on with python train.py.*--resume",
+        ) as error:
             tf2gan.train(TrainConfig(**settings), tmp_path)
     assert "\n" not in str(error.value) and error.value.exit_status == 1
     run = tmp_path / "00000-digits-classic"
@@ -351,15 +419,22 @@ def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
     losses = tf2gan.gan.GAN.generator_step
 
     def failing(self, latents, *shifts):
-        with tf.control_dependencies([tf.debugging.assert_less(self.step, tf.constant(4, tf.int64), "spoiled")]):
+        with tf.control_dependencies(
+            [tf.debugging.assert_less(self.step, tf.constant(4, tf.int64), "spoiled")]
+        ):
             return losses(self, latents, *shifts)
 
     monkeypatch.setattr(tf2gan.gan.GAN, "generator_step", failing)
-    with pytest.raises(Tf2ganError, match="spoiled.*checkpoints are as they were, the newest checkpoint is of step 4"):
+    with pytest.raises(
+        Tf2ganError,
+        match="spoiled.*checkpoints are as they were, the newest checkpoint is of step 4",
+    ):
         tf2gan.train(TrainConfig(**small), tmp_path)
     assert checkpoint_steps(tmp_path / "00000-digits-classic") == [4]
     monkeypatch.setattr(training, "_begin", Mock(side_effect=KeyError("graph")))
-    with pytest.raises(Tf2ganError, match="KeyError: 'graph'.*; no checkpoint was saved yet; go on with"):
+    with pytest.raises(
+        Tf2ganError, match="KeyError: 'graph'.*; no checkpoint was saved yet; go on with"
+    ):
         tf2gan.train(TrainConfig(**small), tmp_path)
 
 
@@ -382,7 +457,14 @@ def twelve(small, tmp_path_factory):
     return tf2gan.train(TrainConfig(**{**small, "steps": 12}), tmp_path_factory.mktemp("twelve"))
 
 
-@pytest.mark.parametrize("size, said", [(0, "make room"), (3000, "checkpoints are as they were.*--resume"), (20_000_000, "checkpoints are as they were.*--resume")])
+@pytest.mark.parametrize(
+    "size, said",
+    [
+        (0, "make room"),
+        (3000, "checkpoints are as they were.*--resume"),
+        (20_000_000, "checkpoints are as they were.*--resume"),
+    ],
+)
 def test_a_full_disk_is_one_line_and_costs_no_checkpoint(trained, twelve, tmp_path, size, said):
     """No room for anything, for the event file, for a checkpoint."""
     run = tmp_path / "00000-digits-classic"
@@ -406,7 +488,10 @@ def test_a_folder_that_cannot_be_written(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *names: (_ for _ in ()).throw(error))
     with pytest.raises(Tf2ganError, match="Read-only file system.*checkpoints are as they were"):
         training.resume(run, steps=8)
-    assert checkpoint_steps(run) == [4, 6] and json.loads((run / "config.json").read_text())["steps"] == 6
+    assert (
+        checkpoint_steps(run) == [4, 6]
+        and json.loads((run / "config.json").read_text())["steps"] == 6
+    )
 
 
 # Two at once
@@ -466,7 +551,20 @@ def test_a_finished_run_is_left_as_it_is(trained, tmp_path, capsys):
 @pytest.mark.slow
 def test_the_long_haul(small, tmp_path):
     """20,000 tiny steps: memory, step time, open files and the disk stay as they are."""
-    process = command("--logdir", tmp_path, *flags({**small, "batch": 1, "steps": 20_000, "log_every": 100, "image_every": 1000, "checkpoint_every": 1000}))  # fmt: skip
+    process = command(
+        "--logdir",
+        tmp_path,
+        *flags(
+            {
+                **small,
+                "batch": 1,
+                "steps": 20_000,
+                "log_every": 100,
+                "image_every": 1000,
+                "checkpoint_every": 1000,
+            }
+        ),
+    )
     found = []
     for line in process.stdout:
         if line.startswith("step ") and int(line.split()[1].split("/")[0]) % 1000 == 0:
@@ -476,7 +574,12 @@ def test_the_long_haul(small, tmp_path):
             found.append((time.monotonic(), memory, files))
     assert process.wait() == 0
     seconds = np.diff([time for time, *_ in found])
-    print("MB:", [round(memory) for _, memory, _ in found], "open files:", [files for *_, files in found])
+    print(
+        "MB:",
+        [round(memory) for _, memory, _ in found],
+        "open files:",
+        [files for *_, files in found],
+    )
     print("seconds for 1000 steps:", np.round(seconds, 1).tolist())
     assert found[-1][1] < found[4][1] + 60
     assert max(files for *_, files in found[1:]) <= found[1][2] + 2

@@ -8,8 +8,16 @@ from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.images import to_pixels
 from tf2gan.models import build_discriminator, build_generator
 from tf2gan.sampling import (
-    Sampler, draw_latents, fit_logistic, interpolation, nice, plain, rejection, sample_latents, select,
-)  # fmt: skip
+    Sampler,
+    draw_latents,
+    fit_logistic,
+    interpolation,
+    nice,
+    plain,
+    rejection,
+    sample_latents,
+    select,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +33,9 @@ def sampler(networks):
 def test_latents_are_uniform_and_no_draw_repeats_another():
     draws = [
         draw_latents(500, seed=seed, index=index, use=use).numpy()
-        for seed in (0, 2**31 - 1) for index in (0, 1, 10**9) for use in range(3)
+        for seed in (0, 2**31 - 1)
+        for index in (0, 1, 10**9)
+        for use in range(3)
     ]
     for latents in draws:
         assert latents.shape == (500, 100) and latents.dtype == np.float32
@@ -71,7 +81,9 @@ def test_memory_is_bounded_by_the_block(networks, monkeypatch):
     """Ten thousand images and their candidates are never evaluated at once."""
     seen = []
     original = sampling.to_pixels
-    monkeypatch.setattr(sampling, "to_pixels", lambda images: (seen.append(len(images)), original(images))[1])
+    monkeypatch.setattr(
+        sampling, "to_pixels", lambda images: (seen.append(len(images)), original(images))[1]
+    )
     nice(Sampler(*networks), 20, seed=0)
     assert max(seen) <= sampling.BLOCK and sum(seen) == 400
 
@@ -80,7 +92,12 @@ class Scored:
     """A sampler of two kinds of images, black and white, that a discriminator scores as it likes."""
 
     def __init__(self, real, fake, logits):
-        self._rng, self._real, self._fake, self._logits = np.random.default_rng(0), real, fake, logits
+        self._rng, self._real, self._fake, self._logits = (
+            np.random.default_rng(0),
+            real,
+            fake,
+            logits,
+        )
 
     def scores(self, pixels):
         return np.where(pixels[:, 0, 0] > 0, *self._logits)
@@ -88,7 +105,11 @@ class Scored:
     def blocks(self, count, seed, use=None):
         for start in range(0, count, 128):
             white = self._rng.random(min(128, count - start)) < self._fake
-            yield np.where(white[:, None, None], 255, 0).astype(np.uint8) * np.ones((1, 28, 28), np.uint8), np.where(white, *self._logits)
+            yield (
+                np.where(white[:, None, None], 255, 0).astype(np.uint8)
+                * np.ones((1, 28, 28), np.uint8),
+                np.where(white, *self._logits),
+            )
 
 
 def test_rejection_moves_the_samples_towards_the_data():
@@ -114,9 +135,15 @@ def test_rejection_accepts_half_at_the_percentile_where_the_largest_ratio_is_rar
         def blocks(self, count, seed, use=None):
             for _ in range(0, count, 128):
                 logits = rng.normal(-1, 1, 128)
-                yield np.uint8(np.clip(logits * 30 + 128, 0, 255))[:, None, None] * np.ones((1, 28, 28), np.uint8), logits
+                yield (
+                    np.uint8(np.clip(logits * 30 + 128, 0, 255))[:, None, None]
+                    * np.ones((1, 28, 28), np.uint8),
+                    logits,
+                )
 
-    images, rate = rejection(Normal(), 4000, seed=0, real_images=np.zeros((10_000, 28, 28), np.uint8))
+    images, rate = rejection(
+        Normal(), 4000, seed=0, real_images=np.zeros((10_000, 28, 28), np.uint8)
+    )
     logits = (images[:, 0, 0].astype(float) - 128) / 30
     # Near the percentile, -1 + 1.645, half of the density N(-1, 1) is left: a bin there tells.
     near = np.abs(logits - 0.645) < 0.15
@@ -127,7 +154,10 @@ def test_rejection_accepts_half_at_the_percentile_where_the_largest_ratio_is_rar
 
 def test_logistic_fit_makes_the_odds_honest():
     rng = np.random.default_rng(0)
-    real, fake = rng.normal(1, 1, 50_000), rng.normal(-1, 1, 20_000)  # log ratio of the densities: 2 x
+    real, fake = (
+        rng.normal(1, 1, 50_000),
+        rng.normal(-1, 1, 20_000),
+    )  # log ratio of the densities: 2 x
     scale, shift = fit_logistic(10 * real + 5, 10 * fake + 5)
     assert scale == pytest.approx(0.2, rel=0.03) and shift == pytest.approx(-1, abs=0.05)
     assert np.isfinite(fit_logistic(np.ones(10), -np.ones(10))).all()  # told apart without error
@@ -139,7 +169,9 @@ def test_rejection_follows_from_the_seed(sampler, monkeypatch):
     with_few = lambda: rejection(sampler, 30, seed=4, real_images=real)  # noqa: E731
     (first, rate), (second, _) = with_few(), with_few()
     assert first.shape == (30, 28, 28) and np.array_equal(first, second) and 0.01 < rate < 1
-    assert np.array_equal(rejection(sampler, 7, seed=4, real_images=real)[0], first[:7])  # whatever the batch
+    assert np.array_equal(
+        rejection(sampler, 7, seed=4, real_images=real)[0], first[:7]
+    )  # whatever the batch
 
 
 def test_rejection_needs_real_images(sampler):
@@ -149,7 +181,9 @@ def test_rejection_needs_real_images(sampler):
 
 def test_rejection_gives_up_where_nothing_is_accepted(monkeypatch):
     monkeypatch.setattr(sampling, "MOST_CANDIDATES", 2)
-    monkeypatch.setattr(sampling, "_acceptance_logits", lambda ratios, largest: np.where(ratios < largest, -50, 0.0))
+    monkeypatch.setattr(
+        sampling, "_acceptance_logits", lambda ratios, largest: np.where(ratios < largest, -50, 0.0)
+    )
     real = np.full((100, 28, 28), 255, np.uint8)
     with pytest.raises(Tf2ganError, match="of 20 candidates.*use nice"):
         rejection(Scored(1.0, 0.5, (-9.0, 9.0)), 10, seed=0, real_images=real)
@@ -166,7 +200,9 @@ def test_a_walk_is_closed_smooth_and_everywhere_likely(count):
     walk = interpolation(count, seed=3).numpy()
     assert walk.shape == (count, 100) and np.abs(walk).max() <= 1
     if count == 64:
-        steps = np.linalg.norm(walk - np.roll(walk, -1, 0), axis=1)  # the last one leads back to the first
+        steps = np.linalg.norm(
+            walk - np.roll(walk, -1, 0), axis=1
+        )  # the last one leads back to the first
         assert steps.max() < 2 * steps.min()
         assert np.abs(walk.std(1) - 1 / np.sqrt(3)).max() < 0.12  # uniform between corners too
     assert np.array_equal(walk, interpolation(count, seed=3).numpy())

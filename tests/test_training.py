@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from conftest import saved_state
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -11,7 +12,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
-from conftest import saved_state
 from tf2gan import checkpoints, training
 from tf2gan.config import TrainConfig
 from tf2gan.errors import DataError
@@ -29,12 +29,20 @@ def events(run):
 def test_run_folder(trained, small):
     _, run = trained
     assert run.name == "00000-digits-classic"
-    assert json.loads((run / "config.json").read_text()) == json.loads(TrainConfig(**small).to_json())
+    assert json.loads((run / "config.json").read_text()) == json.loads(
+        TrainConfig(**small).to_json()
+    )
     assert sorted(file.name for file in (run / "samples").iterdir()) == [
-        "real.png", "step-000000.png", "step-000003.png", "step-000006.png", "timelapse.gif"
-    ]  # fmt: skip
+        "real.png",
+        "step-000000.png",
+        "step-000003.png",
+        "step-000006.png",
+        "timelapse.gif",
+    ]
     assert checkpoints.checkpoint_steps(run) == [4, 6]
-    assert {"generator.keras", "discriminator.keras", "config.json"} <= {file.name for file in run.iterdir()}
+    assert {"generator.keras", "discriminator.keras", "config.json"} <= {
+        file.name for file in run.iterdir()
+    }
     assert not list(run.rglob("*partial*"))
 
 
@@ -68,20 +76,27 @@ def test_a_resumed_run_equals_one_that_never_stopped(trained, small, tmp_path):
     stopped = tf2gan.train(TrainConfig(**{**small, "steps": 3}), tmp_path)
     assert training.resume(stopped, steps=6) == stopped
     assert saved_state(stopped, 6) == saved_state(whole, 6)
-    assert (stopped / "samples/step-000006.png").read_bytes() == (whole / "samples/step-000006.png").read_bytes()
+    assert (stopped / "samples/step-000006.png").read_bytes() == (
+        whole / "samples/step-000006.png"
+    ).read_bytes()
 
 
 def test_the_same_seed_gives_the_same_run_whatever_the_cadence(trained, small, tmp_path):
     again = tf2gan.train(TrainConfig(**{**small, "log_every": 5, "image_every": 6}), tmp_path)
     assert saved_state(again, 6) == saved_state(trained[1], 6)
     assert again.name == trained[1].name
-    assert tf2gan.train(TrainConfig(**{**small, "steps": 1, "name": "mine"}), tmp_path).name == "00001-mine"
+    assert (
+        tf2gan.train(TrainConfig(**{**small, "steps": 1, "name": "mine"}), tmp_path).name
+        == "00001-mine"
+    )
 
 
 def test_epochs_are_passes_over_the_data(small, tmp_path):
     config = TrainConfig(**{**small, "steps": None, "epochs": 2, "batch": 16})
     run = tf2gan.train(config, tmp_path)
-    assert checkpoints.checkpoint_steps(run) == [4]  # 40 images: two batches of 16, the rest dropped
+    assert checkpoints.checkpoint_steps(run) == [
+        4
+    ]  # 40 images: two batches of 16, the rest dropped
 
 
 def test_too_few_images_for_a_batch_makes_no_folder(small, tmp_path):
@@ -90,10 +105,14 @@ def test_too_few_images_for_a_batch_makes_no_folder(small, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-@given(st.integers(0, 1000), st.integers(1, 100), st.lists(st.integers(1, 50), min_size=1, max_size=4))
+@given(
+    st.integers(0, 1000), st.integers(1, 100), st.lists(st.integers(1, 50), min_size=1, max_size=4)
+)
 def test_windows_end_at_every_multiple_of_every_cadence(step, more, cadences):
     total = step + more
     end = next_stop(step, total, *cadences)
     assert step < end <= total
     assert end == total or any(end % cadence == 0 for cadence in cadences)
-    assert not any(between % cadence == 0 for between in range(step + 1, end) for cadence in cadences)
+    assert not any(
+        between % cadence == 0 for between in range(step + 1, end) for cadence in cadences
+    )

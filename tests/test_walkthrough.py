@@ -4,7 +4,6 @@ import doctest
 import re
 
 import pytest
-
 from conftest import ROOT
 
 PAGE = (ROOT / "docs" / "walkthrough.md").read_text()
@@ -23,7 +22,9 @@ def test_every_block_is_a_quote_or_is_run():
 
 
 def test_what_is_shown_happens():
-    test = doctest.DocTestParser().get_doctest(PAGE.replace("```", ""), {}, "walkthrough.md", None, 0)
+    test = doctest.DocTestParser().get_doctest(
+        PAGE.replace("```", ""), {}, "walkthrough.md", None, 0
+    )
     assert len(test.examples) > 25
     output = []
     doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL).run(test, out=output.append)

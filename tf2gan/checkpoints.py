@@ -48,18 +48,23 @@ class Checkpoints:
         self._frechet = tf.Variable(np.inf, dtype=tf.float64)
         self._best = tf.train.CheckpointManager(
             tf.train.Checkpoint(
-                generator=gan.averaged_generator, discriminator=gan.discriminator,
-                step=gan.step, frechet=self._frechet,
+                generator=gan.averaged_generator,
+                discriminator=gan.discriminator,
+                step=gan.step,
+                frechet=self._frechet,
             ),
-            str(self._folder / "best"), max_to_keep=1,
-        )  # fmt: skip
+            str(self._folder / "best"),
+            max_to_keep=1,
+        )
 
     def save(self):
         """Saves `generator.keras` and `discriminator.keras`, then a checkpoint of the present step.
 
         The checkpoint comes last: once it is there, everything of its step is.
         """
-        for name, network in zip(NETWORKS, (self._gan.averaged_generator, self._gan.discriminator), strict=True):
+        for name, network in zip(
+            NETWORKS, (self._gan.averaged_generator, self._gan.discriminator), strict=True
+        ):
             with replacing(self._run / f"{name}.keras") as partial:
                 network.save(partial)
         self._manager.save(checkpoint_number=self._gan.step.numpy())
@@ -83,7 +88,9 @@ class Checkpoints:
           Tf2ganError: there are checkpoints, and all are damaged; nothing is deleted.
         """
         listed = {Path(path).name for path in self._manager.checkpoints}
-        steps = sorted({int(match[1]) for match in map(CHECKPOINT.match, _names(self._folder)) if match})
+        steps = sorted(
+            {int(match[1]) for match in map(CHECKPOINT.match, _names(self._folder)) if match}
+        )
         for step in reversed(steps):
             path = self._folder / f"ckpt-{step}"
             try:
@@ -115,7 +122,10 @@ class Checkpoints:
 
 
 def warn_damaged(path, error):
-    print(f"warning: checkpoint {path} is damaged ({brief(error)}); trying the one before", file=sys.stderr)
+    print(
+        f"warning: checkpoint {path} is damaged ({brief(error)}); trying the one before",
+        file=sys.stderr,
+    )
 
 
 def load_run(path):
@@ -160,7 +170,11 @@ def best_figures(run):
 def _best_frechet(path):
     """The Frechet distance in a best checkpoint; infinity where there is none, or a damaged one."""
     try:
-        return float(tf.train.load_variable(path, "frechet/.ATTRIBUTES/VARIABLE_VALUE")) if path else np.inf
+        return (
+            float(tf.train.load_variable(path, "frechet/.ATTRIBUTES/VARIABLE_VALUE"))
+            if path
+            else np.inf
+        )
     except DAMAGED as error:
         warn_damaged(path, error)
         return np.inf
@@ -181,11 +195,17 @@ def restore_networks(run, which=None, *, discriminator=True):
     if not steps and not best:
         raise UsageError(f"{run} has no checkpoint yet")
     if which == "best" and not best:
-        raise UsageError(f"{run} has no best checkpoint: its quality was not measured; choose latest")
+        raise UsageError(
+            f"{run} has no best checkpoint: its quality was not measured; choose latest"
+        )
     if which not in (None, "best", *(["latest", *map(str, steps)] if steps else [])):
         newest = f", latest or {', '.join(map(str, steps))}" if steps else ""
         raise UsageError(f"{run} has no checkpoint {which!r}; choose best{newest}")
-    paths = [str(Path(run) / "checkpoints" / f"ckpt-{step}") for step in reversed(steps) if which in (None, "latest", str(step))]
+    paths = [
+        str(Path(run) / "checkpoints" / f"ckpt-{step}")
+        for step in reversed(steps)
+        if which in (None, "latest", str(step))
+    ]
     if which == "best" or which is None and best:
         paths = [best] + ([] if which else paths)
     networks = [build_generator(), build_discriminator() if discriminator else None]
@@ -265,7 +285,11 @@ def load_seed_weights(model, path):
     expected = [tuple(variable.shape) for variable in model.weights]
     if found != expected:
         wrong = next(
-            (f"array {i} has shape {list(a)}, not {list(b)}" for i, (a, b) in enumerate(zip(found, expected)) if a != b),
+            (
+                f"array {i} has shape {list(a)}, not {list(b)}"
+                for i, (a, b) in enumerate(zip(found, expected))
+                if a != b
+            ),
             f"it has {len(found)} arrays, not {len(expected)}",
         )
         raise UsageError(f"{path} holds no weights of the {model.name}: {wrong}")

@@ -18,7 +18,9 @@ from tf2gan.files import replacing
 from tf2gan.images import to_unit
 
 MNIST_WEIGHTS = Path(__file__).parent / "data_files" / "mnist_classifier.keras"
-MNIST_KEY = "d18cfd466eb143ac1097fde604dba9eec4116885869d04cc648b510949f9e88c"  # `data_key` of MNIST
+MNIST_KEY = (
+    "d18cfd466eb143ac1097fde604dba9eec4116885869d04cc648b510949f9e88c"  # `data_key` of MNIST
+)
 FEATURES = 64
 EPOCHS = 10
 BATCH = 128
@@ -36,9 +38,12 @@ class Classifier:
         self.classes = model.output_shape[-1]
         both = keras.Model(model.inputs, [model.get_layer("features").output, model.outputs[0]])
         self._evaluate = tf.function(
-            lambda pixels: both(to_unit(tf.cast(pixels, tf.float32))[..., tf.newaxis], training=False),
-            input_signature=[tf.TensorSpec((None, 28, 28), tf.uint8)], autograph=False,
-        )  # fmt: skip
+            lambda pixels: both(
+                to_unit(tf.cast(pixels, tf.float32))[..., tf.newaxis], training=False
+            ),
+            input_signature=[tf.TensorSpec((None, 28, 28), tf.uint8)],
+            autograph=False,
+        )
 
     def __call__(self, pixels):
         """Maps uint8 `[N, 28, 28]` to (features `[N, 64]`, probabilities `[N, classes]`), float32."""
@@ -55,16 +60,21 @@ def build_classifier(classes):
     """Builds the network: images `[B, 28, 28, 1]` in [-1, 1] -> logits `[B, classes]`."""
     blocks = []
     for filters in (32, 64, 64):
-        blocks += [layers.Conv2D(filters, 3, padding="same", activation="relu"), layers.MaxPooling2D()]
+        blocks += [
+            layers.Conv2D(filters, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+        ]
     return keras.Sequential(
         [
-            keras.Input((28, 28, 1)), *blocks, layers.Flatten(),
+            keras.Input((28, 28, 1)),
+            *blocks,
+            layers.Flatten(),
             layers.Dense(FEATURES, activation="relu", name="features"),
             layers.Dropout(0.3),
             layers.Dense(classes),
         ],
         name="classifier",
-    )  # fmt: skip
+    )
 
 
 def train_classifier(images, labels, *, seed=0, verbose=0):
@@ -81,16 +91,23 @@ def train_classifier(images, labels, *, seed=0, verbose=0):
     """
     keras.utils.set_random_seed(seed)
     model = build_classifier(int(labels.max()) + 1)
-    distort = keras.Sequential([
-        layers.RandomRotation(0.03, fill_mode="constant", fill_value=-1.0),
-        layers.RandomTranslation(0.08, 0.08, fill_mode="constant", fill_value=-1.0),
-        layers.RandomZoom(0.1, fill_mode="constant", fill_value=-1.0),
-    ])  # fmt: skip
+    distort = keras.Sequential(
+        [
+            layers.RandomRotation(0.03, fill_mode="constant", fill_value=-1.0),
+            layers.RandomTranslation(0.08, 0.08, fill_mode="constant", fill_value=-1.0),
+            layers.RandomZoom(0.1, fill_mode="constant", fill_value=-1.0),
+        ]
+    )
     batches = (
         tf.data.Dataset.from_tensor_slices((images, labels))
         .shuffle(len(images), seed=seed)
         .batch(min(BATCH, len(images)), drop_remainder=True)
-        .map(lambda x, y: (distort(to_unit(tf.cast(x, tf.float32))[..., tf.newaxis], training=True), y))
+        .map(
+            lambda x, y: (
+                distort(to_unit(tf.cast(x, tf.float32))[..., tf.newaxis], training=True),
+                y,
+            )
+        )
         .prefetch(2)
     )
     steps = EPOCHS * (len(images) // min(BATCH, len(images)))
@@ -137,7 +154,9 @@ def load_classifier(data):
         with replacing(path) as partial:
             model.save(partial)
     except OSError as error:
-        print(f"{path} cannot be written ({error.strerror}); the classifier is not kept", flush=True)
+        print(
+            f"{path} cannot be written ({error.strerror}); the classifier is not kept", flush=True
+        )
     return Classifier(model)
 
 

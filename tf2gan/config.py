@@ -36,7 +36,9 @@ class TrainConfig:
         None, "name of the run folder after its number; without it, the data and the recipe"
     )
     recipe: str = _knob(
-        "classic", "how the two networks are trained: the original's way, or a better one", choices=tuple(RECIPES)
+        "classic",
+        "how the two networks are trained: the original's way, or a better one",
+        choices=tuple(RECIPES),
     )
     epochs: int = _knob(30, "passes over the data", at_least=1, at_most=1_000_000)
     steps: int | None = _knob(
@@ -44,9 +46,12 @@ class TrainConfig:
     )
     batch: int | None = _knob(
         None,
-        "real images in one step (default: " + ", ".join(f"{r.batch} for {name}" for name, r in RECIPES.items()) + ")",
-        at_least=1, at_most=65_536,
-    )  # fmt: skip
+        "real images in one step (default: "
+        + ", ".join(f"{r.batch} for {name}" for name, r in RECIPES.items())
+        + ")",
+        at_least=1,
+        at_most=65_536,
+    )
     seed: int = _knob(
         0, "everything random follows from it and the step", at_least=0, at_most=2**31 - 1
     )
@@ -56,11 +61,15 @@ class TrainConfig:
         "without the flag, float32 throughout",
         choices=PRECISIONS,
     )
-    log_every: int = _knob(10, "steps between two points of a curve, at most", at_least=1, at_most=10_000)
+    log_every: int = _knob(
+        10, "steps between two points of a curve, at most", at_least=1, at_most=10_000
+    )
     image_every: int = _knob(100, "steps between two grids of samples", at_least=1)
     checkpoint_every: int = _knob(500, "steps between two checkpoints", at_least=1)
     evaluate_every: int | None = _knob(
-        None, "steps between two measurements of quality, 0 for none; without it, each epoch", at_least=0
+        None,
+        "steps between two measurements of quality, 0 for none; without it, each epoch",
+        at_least=0,
     )
     keep: int = _knob(3, "newest checkpoints kept on disk", at_least=1, at_most=1_000)
 

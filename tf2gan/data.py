@@ -66,7 +66,9 @@ def load_data(source):
         return _map_npy(path)
     if IDX_IMAGES.fullmatch(path.name):
         return _load_idx(path)
-    raise DataError(f"{path} is neither an .npz or .npy nor named like an IDX image file (…images-idx3-ubyte)")
+    raise DataError(
+        f"{path} is neither an .npz or .npy nor named like an IDX image file (…images-idx3-ubyte)"
+    )
 
 
 def load_training_data(config):
@@ -150,7 +152,9 @@ def _load_npz(path):
                 if name in file:
                     arrays[name] = file[name]
     except Exception as error:  # the parsers of zip and NumPy raise whatever they stumble over
-        raise DataError(f"{path} cannot be read as an .npz of plain arrays ({brief(error)})") from error
+        raise DataError(
+            f"{path} cannot be read as an .npz of plain arrays ({brief(error)})"
+        ) from error
     if "x_train" not in arrays:
         raise DataError(f"{path} has no array x_train; expected Keras' layout: x_train, y_train, …")
     for name in ("x_train", "x_test"):
@@ -159,7 +163,11 @@ def _load_npz(path):
     _check_labels(arrays.get("y_train"), arrays["x_train"], f"y_train of {path}")
     _check_labels(arrays.get("y_test"), arrays.get("x_test"), f"y_test of {path}")
     return Data(
-        path.stem, arrays["x_train"], arrays.get("y_train"), arrays.get("x_test"), arrays.get("y_test")
+        path.stem,
+        arrays["x_train"],
+        arrays.get("y_train"),
+        arrays.get("x_test"),
+        arrays.get("y_test"),
     )
 
 
@@ -167,7 +175,9 @@ def _map_npy(path):
     try:
         images = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # NumPy's parser raises whatever it stumbles over
-        raise DataError(f"{path} cannot be mapped as an .npy of plain numbers ({brief(error)})") from error
+        raise DataError(
+            f"{path} cannot be mapped as an .npy of plain numbers ({brief(error)})"
+        ) from error
     return Data(path.stem, _check_images(images, str(path)))
 
 
@@ -181,11 +191,15 @@ def _load_folder(path):
     }
     if len(train) > 1:
         names = ", ".join(entry.name for entry in sorted(train.values())[:4])
-        raise DataError(f"{path} holds several data sets ({names}, …); give one of these files as --data")
+        raise DataError(
+            f"{path} holds several data sets ({names}, …); give one of these files as --data"
+        )
     if train:
         return _load_idx(next(iter(train.values())))
     if files:
-        raise DataError(f"{path} holds {files[0].name} but no training images; expected train-images-idx3-ubyte")
+        raise DataError(
+            f"{path} holds {files[0].name} but no training images; expected train-images-idx3-ubyte"
+        )
     return _load_pictures(path)
 
 
@@ -233,11 +247,15 @@ def _read_idx(path, dimensions):
         with opener(path, "rb") as file:
             header = file.read(4 + 4 * dimensions)
             if len(header) < 4 + 4 * dimensions or header[:4] != bytes([0, 0, 8, dimensions]):
-                raise DataError(f"{path} does not begin as an IDX file of bytes in {dimensions} dimensions")
+                raise DataError(
+                    f"{path} does not begin as an IDX file of bytes in {dimensions} dimensions"
+                )
             shape = [int(size) for size in np.frombuffer(header[4:], ">u4")]
             size = int(np.prod(shape, dtype=object))
             if size > IDX_MAXIMUM:
-                raise DataError(f"{path} claims {shape} pixels in its header, more than {IDX_MAXIMUM} bytes")
+                raise DataError(
+                    f"{path} claims {shape} pixels in its header, more than {IDX_MAXIMUM} bytes"
+                )
             content = file.read(size + 1)
     except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise DataError(f"{path} cannot be read ({brief(error)})") from error
@@ -251,11 +269,14 @@ def _load_pictures(path):
     """Loads a folder of pictures and its subfolders, sorted by path, as 28x28 grey."""
     suffixes = Image.registered_extensions()
     files = sorted(
-        entry for entry in path.rglob("*")
+        entry
+        for entry in path.rglob("*")
         if entry.suffix.lower() in suffixes and not entry.name.startswith(".") and entry.is_file()
     )
     if not files:
-        raise DataError(f"{path} holds no IDX files and no pictures; expected some that Pillow reads")
+        raise DataError(
+            f"{path} holds no IDX files and no pictures; expected some that Pillow reads"
+        )
     images = np.empty((len(files), SIZE, SIZE), np.uint8)
     for row, file in zip(images, files, strict=True):
         try:
@@ -286,7 +307,12 @@ def _check_images(images, what):
     """Returns uint8 images `[N, 28, 28]`, N >= 1, or raises `DataError`; a last axis of 1 is dropped."""
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
-    if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE) or images.dtype != np.uint8 or len(images) == 0:
+    if (
+        images.ndim != 3
+        or images.shape[1:] != (SIZE, SIZE)
+        or images.dtype != np.uint8
+        or len(images) == 0
+    ):
         raise DataError(
             f"{what} is {images.dtype} {list(images.shape)}; expected uint8 [N, 28, 28] with N >= 1"
         )

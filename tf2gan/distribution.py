@@ -36,13 +36,16 @@ def choose(devices=None):
     """
     if os.environ.get("TF_CONFIG"):
         if devices:
-            raise UsageError("--devices and TF_CONFIG are both given; several machines use all of their GPUs")
+            raise UsageError(
+                "--devices and TF_CONFIG are both given; several machines use all of their GPUs"
+            )
         return _join()
     names = devices.split(",") if devices else []
     cpus = sum(name.startswith("CPU:") for name in names)
     if cpus > 1:
         tf.config.set_logical_device_configuration(
-            tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * cpus
+            tf.config.list_physical_devices("CPU")[0],
+            [tf.config.LogicalDeviceConfiguration()] * cpus,
         )
     found = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
     if wrong := [name for name in names if name not in found]:
@@ -59,14 +62,21 @@ def _join():
     """Meets the other machines; TensorFlow alone would wait for an hour, deaf to signals and timers of Python."""
     cluster = read_tf_config()
     addresses = ", ".join(address for job in cluster.values() for address in job)
-    print(f"waiting for the machines of TF_CONFIG ({addresses}); ends after {JOIN_SECONDS} s without them", flush=True)
+    print(
+        f"waiting for the machines of TF_CONFIG ({addresses}); ends after {JOIN_SECONDS} s without them",
+        flush=True,
+    )
     handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
     with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(JOIN_SECONDS, exit=True, file=nowhere)  # its timer needs no Python
+        faulthandler.dump_traceback_later(
+            JOIN_SECONDS, exit=True, file=nowhere
+        )  # its timer needs no Python
         try:
             return tf.distribute.MultiWorkerMirroredStrategy()
         except (tf.errors.OpError, RuntimeError, ValueError) as error:
-            raise Tf2ganError(f"the machines of TF_CONFIG ({addresses}) did not come together ({brief(error)})") from error
+            raise Tf2ganError(
+                f"the machines of TF_CONFIG ({addresses}) did not come together ({brief(error)})"
+            ) from error
         finally:
             faulthandler.cancel_dump_traceback_later()
             signal.signal(signal.SIGINT, handler)
@@ -78,7 +88,11 @@ def read_tf_config():
     example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
     try:
         config = json.loads(text)
-        cluster, kind, index = config["cluster"], config["task"]["type"], int(config["task"]["index"])
+        cluster, kind, index = (
+            config["cluster"],
+            config["task"]["type"],
+            int(config["task"]["index"]),
+        )
         addresses = [address for job in cluster.values() for address in job]
         assert all(isinstance(address, str) for address in addresses)
     except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as error:
@@ -86,7 +100,9 @@ def read_tf_config():
     if unknown := sorted(set(cluster) - {"chief", "worker"}):
         raise UsageError(f"TF_CONFIG has a job {unknown[0]!r}; only chief and worker compute here")
     if len(cluster.get("chief", ())) > 1 or not cluster.get("chief") and not cluster.get("worker"):
-        raise UsageError("TF_CONFIG has no chief: give one `chief`, or `worker`s, the first of whom is chief")
+        raise UsageError(
+            "TF_CONFIG has no chief: give one `chief`, or `worker`s, the first of whom is chief"
+        )
     if len(set(addresses)) < len(addresses):
         raise UsageError(f"TF_CONFIG names one address twice: {', '.join(addresses)}")
     if not 0 <= index < len(cluster.get(kind, ())):
@@ -106,8 +122,12 @@ def _several_machines(strategy):
 def check_settings(strategy, batch, dtype):
     """Raises `UsageError` when a batch cannot be cut into equal slices, or replicas cannot compute in `dtype`."""
     replicas = strategy.num_replicas_in_sync
-    if replicas > 1 and dtype == tf.float16:  # its scaled losses decide on a replica what all must do
-        raise UsageError(f"float16 is for one device, and there are {replicas}; choose --mixed-precision bfloat16, or one of --devices")
+    if (
+        replicas > 1 and dtype == tf.float16
+    ):  # its scaled losses decide on a replica what all must do
+        raise UsageError(
+            f"float16 is for one device, and there are {replicas}; choose --mixed-precision bfloat16, or one of --devices"
+        )
     if batch % replicas:
         raise UsageError(
             f"--batch {batch} cannot be cut into {replicas} equal slices, one a replica; "
@@ -136,11 +156,15 @@ def on_slices(strategy, update, *batches):
 
     def on_one():
         number = tf.distribute.get_replica_context().replica_id_in_sync_group
-        metrics = update(*(tf.reshape(batch, (replicas, -1, *batch.shape[1:]))[number] for batch in batches))
+        metrics = update(
+            *(tf.reshape(batch, (replicas, -1, *batch.shape[1:]))[number] for batch in batches)
+        )
         means = mean_over_replicas(tf.stack(list(metrics.values())))
         return dict(zip(metrics, tf.unstack(means), strict=True))
 
-    return tf.nest.map_structure(lambda value: strategy.experimental_local_results(value)[0], strategy.run(on_one))
+    return tf.nest.map_structure(
+        lambda value: strategy.experimental_local_results(value)[0], strategy.run(on_one)
+    )
 
 
 def mean_over_replicas(tensors):
@@ -181,14 +205,22 @@ def any_machine(strategy, flag):
 def take_from_chief(variables, strategy):
     """Gives variables the values that they have on the chief; all machines must call it."""
     if _several_machines(strategy):
-        own = [variable.numpy() if is_chief(strategy) else np.zeros_like(variable.numpy()) for variable in variables]
+        own = [
+            variable.numpy() if is_chief(strategy) else np.zeros_like(variable.numpy())
+            for variable in variables
+        ]
         for variable, value in zip(variables, sum_over_machines(strategy, own), strict=True):
             variable.assign(value)
 
 
 def why(error, strategy):
     """What an exception of TensorFlow means, on one line."""
-    lost = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError, tf.errors.DeadlineExceededError)
+    lost = (
+        tf.errors.UnavailableError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+    )
     if _several_machines(strategy) and isinstance(error, lost):
         return "another machine ended or cannot be reached"
     return brief(error)
@@ -209,4 +241,6 @@ def check_alike(strategy, settings):
     own = np.frombuffer(digest[:16], np.uint16).astype(np.float64)
     machines = sum(map(len, cluster.values()))
     if np.any(sum_over_machines(strategy, [own])[0] != machines * own):
-        raise Tf2ganError("the machines were started with different flags, data or TF_CONFIGs; give all the same")
+        raise Tf2ganError(
+            "the machines were started with different flags, data or TF_CONFIGs; give all the same"
+        )

@@ -28,7 +28,9 @@ class Evaluation:
         self._gan, self._data, self._summaries = gan, data, summaries
         # Float32 would nearly double the cost where bfloat16 is fast.
         self._sampler = Sampler(gan.averaged_generator, gan.discriminator, dtype=gan.dtype)
-        self._plain = Sampler(gan.averaged_generator, dtype=gan.dtype)  # D's scores would double it again
+        self._plain = Sampler(
+            gan.averaged_generator, dtype=gan.dtype
+        )  # D's scores would double it again
         held_out = data.images if data.test_images is None else data.test_images
         self._real = subset(held_out, SCORED)
         self._ruler = None
@@ -50,9 +52,15 @@ class Evaluation:
         if self._unmeasured:
             return None
         quality = self._ruler.measure(samples[: self._ruler.count])
-        floor = {f"{tag}_floor": value for tag, value in self._floor.scalars().items() if "entropy" not in tag}
+        floor = {
+            f"{tag}_floor": value
+            for tag, value in self._floor.scalars().items()
+            if "entropy" not in tag
+        }
         self._summaries.scalars({**quality.scalars(), **floor}, step)
-        self._summaries.grid("samples/nearest", self._ruler.beside_nearest(samples[: SHOWN // 2]), step)
+        self._summaries.grid(
+            "samples/nearest", self._ruler.beside_nearest(samples[: SHOWN // 2]), step
+        )
         return quality
 
     def _show_scores(self, samples, step):
@@ -62,15 +70,22 @@ class Evaluation:
         self._summaries.grid("samples/nice", samples[best[:SHOWN]], step)
         self._summaries.grid("samples/worst", samples[best[-SHOWN:]], step)
         scores = {"histogram/score_real": real, "histogram/score_fake": fake}
-        self._summaries.histograms({tag: tf.sigmoid(logits).numpy() for tag, logits in scores.items()}, step)
+        self._summaries.histograms(
+            {tag: tf.sigmoid(logits).numpy() for tag, logits in scores.items()}, step
+        )
 
     def _show_weights(self, step):
         """Weights, and gradients as the optimizers keep them: their running means, at no cost."""
-        for name, optimizer in (("generator", self._gan.g_optimizer), ("discriminator", self._gan.d_optimizer)):
+        for name, optimizer in (
+            ("generator", self._gan.g_optimizer),
+            ("discriminator", self._gan.d_optimizer),
+        ):
             variables = getattr(self._gan, name).trainable_variables
             weights = [variable.numpy() for variable in variables]
             for kind, values in (("weights", weights), ("gradients", gradient_means(optimizer))):
-                tags = [f"{kind}_{name}/{i}_{variable.name}" for i, variable in enumerate(variables)]
+                tags = [
+                    f"{kind}_{name}/{i}_{variable.name}" for i, variable in enumerate(variables)
+                ]
                 self._summaries.histograms(dict(zip(tags, values, strict=True)), step)
 
     def show_projector(self, run):
@@ -81,5 +96,7 @@ class Evaluation:
         images = np.concatenate([subset(self._real, PROJECTED), generated])
         features, probabilities = self._ruler.classifier(images)
         kinds = ["real"] * (len(images) - PROJECTED) + ["generated"] * PROJECTED
-        labels = [(kind, str(number)) for kind, number in zip(kinds, probabilities.argmax(1), strict=True)]
+        labels = [
+            (kind, str(number)) for kind, number in zip(kinds, probabilities.argmax(1), strict=True)
+        ]
         write_projector(run, features, labels, images)

@@ -15,11 +15,19 @@ from tf2gan.recipes import RECIPES
 from tf2gan.sampling import DISCRIMINATOR, GENERATOR, draw_latents
 
 METRICS = (
-    "loss/d", "loss/g", "score/real", "score/fake", "accuracy/real", "accuracy/fake",
-    "gradient_norm/d", "gradient_norm/g",
-)  # fmt: skip
+    "loss/d",
+    "loss/g",
+    "score/real",
+    "score/fake",
+    "accuracy/real",
+    "accuracy/fake",
+    "gradient_norm/d",
+    "gradient_norm/g",
+)
 
-AVERAGE_EVERY = 8  # steps: each time costs three passes over the generator, a tenth of a step of 32 images
+AVERAGE_EVERY = (
+    8  # steps: each time costs three passes over the generator, a tenth of a step of 32 images
+)
 
 
 def moved(images, shifts):
@@ -65,7 +73,9 @@ class GAN:
             self.discriminator = build_discriminator(seed=config.seed)
             self.d_optimizer = build(self.discriminator, recipe, recipe.d_learning_rate)
             self.g_optimizer = build(self.generator, recipe, recipe.g_learning_rate)
-            self.averaged_generator = build_generator(seed=config.seed) if recipe.averaging else self.generator
+            self.averaged_generator = (
+                build_generator(seed=config.seed) if recipe.averaging else self.generator
+            )
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         synchronise_batch_statistics(self.generator, self.strategy)
         self._evaluate = functools.partial(evaluate, dtype=self.dtype)
@@ -83,7 +93,13 @@ class GAN:
     @property
     def variables(self):
         """Every Keras variable of the networks and optimizers."""
-        owners = (self.generator, self.discriminator, self.averaged_generator, self.d_optimizer, self.g_optimizer)
+        owners = (
+            self.generator,
+            self.discriminator,
+            self.averaged_generator,
+            self.d_optimizer,
+            self.g_optimizer,
+        )
         return [variable for owner in owners for variable in owner.variables]
 
     def non_finite_variable(self):
@@ -100,7 +116,9 @@ class GAN:
         in inference mode, as the original's `g.predict` did.
         """
         variables = self.discriminator.trainable_variables
-        fake_images = self._evaluate(self.generator, latents, training=self.recipe.fakes_in_training_mode)
+        fake_images = self._evaluate(
+            self.generator, latents, training=self.recipe.fakes_in_training_mode
+        )
         images = tf.concat([moved(real_images, shifts), moved(fake_images, shifts)], 0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
@@ -141,7 +159,9 @@ class GAN:
             weight = self.recipe.gradient_penalty * self.recipe.penalty_every
             scaled_penalty = self.d_optimizer.scale_loss(weight / 2 * penalty)
         # The last bias has none: it does not move the slope.
-        added = tape.gradient(scaled_penalty, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        added = tape.gradient(
+            scaled_penalty, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
         return [gradient + more for gradient, more in zip(gradients, added, strict=True)]
 
     def generator_step(self, latents, shifts=None):
@@ -154,7 +174,9 @@ class GAN:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             fake_images = self._evaluate(self.generator, latents, training=True)
-            logits = self._evaluate(self.discriminator, moved(fake_images, shifts), training=True, logits=True)
+            logits = self._evaluate(
+                self.discriminator, moved(fake_images, shifts), training=True, logits=True
+            )
             loss = tf.reduce_mean(self._cross_entropies(tf.ones_like(logits), logits))
             scaled_loss = self.g_optimizer.scale_loss(loss)
         gradients = mean_over_replicas(tape.gradient(scaled_loss, variables))
@@ -176,12 +198,18 @@ class GAN:
         Returns:
           A dict of float32 scalars, one for each name in `METRICS`.
         """
+
         def update(real_images, discriminator_latents, generator_latents, *shifts):
             metrics = self.discriminator_step(real_images, discriminator_latents, *shifts)
             metrics.update(self.generator_step(generator_latents, *shifts))
             return metrics
 
-        batches = [real_images, discriminator_latents, generator_latents, *([] if shifts is None else [shifts])]
+        batches = [
+            real_images,
+            discriminator_latents,
+            generator_latents,
+            *([] if shifts is None else [shifts]),
+        ]
         metrics = on_slices(self.strategy, update, *batches)
         if self.recipe.averaging and self.step % AVERAGE_EVERY == 0:
             self._average()
@@ -190,7 +218,9 @@ class GAN:
 
     def _draw_shifts(self):
         """Draws the pixels down and right, int32 `[B, 2]`, of this step from (seed, step); 0 until the images move."""
-        key = tf.stack([tf.cast(self.config.seed, tf.int64), -1 - self.step])  # latents have the keys from 0
+        key = tf.stack(
+            [tf.cast(self.config.seed, tf.int64), -1 - self.step]
+        )  # latents have the keys from 0
         reach = self.recipe.shift
         shape = (self.config.batch, 2)
         shifts = tf.random.stateless_uniform(shape, key, -reach, reach + 1, tf.int32, alg="philox")
@@ -200,7 +230,9 @@ class GAN:
         """Moves the averaged generator a little towards the generator; faster at first."""
         step = tf.cast(self.step, tf.float32)
         decay = tf.minimum(self.recipe.averaging, (1 + step) / (10 + step)) ** AVERAGE_EVERY
-        for average, variable in zip(self.averaged_generator.weights, self.generator.weights, strict=True):
+        for average, variable in zip(
+            self.averaged_generator.weights, self.generator.weights, strict=True
+        ):
             average.assign_sub((1 - decay) * (average - variable))
 
     def _train_steps(self, images, rows):
@@ -214,7 +246,7 @@ class GAN:
           A dict of float32 scalars: the mean of each metric over the window.
         """
         draw = functools.partial(draw_latents, self.config.batch, seed=self.config.seed)
-        totals = {name: 0.0 for name in METRICS}
+        totals = dict.fromkeys(METRICS, 0.0)
         for batch in rows:
             real_images = to_unit(tf.cast(tf.gather(images, batch), tf.float32))[..., tf.newaxis]
             discriminator_latents = draw(index=self.step, use=DISCRIMINATOR)

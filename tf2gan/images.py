@@ -52,8 +52,10 @@ def tile_grid(images, columns=None):
     rows = math.ceil(count / columns)
     tiles = np.zeros((rows * columns, height, width), images.dtype)
     tiles[:count] = images
-    return tiles.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(
-        rows * height, columns * width
+    return (
+        tiles.reshape(rows, columns, height, width)
+        .swapaxes(1, 2)
+        .reshape(rows * height, columns * width)
     )
 
 
@@ -74,8 +76,12 @@ def write_gif(path, frames, seconds_per_frame=0.25):
     first, *rest = [Image.fromarray(frame) for frame in frames]
     with replacing(path) as partial:
         first.save(
-            partial, format="GIF", save_all=True, append_images=rest,
-            duration=round(1000 * seconds_per_frame), loop=0,
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=rest,
+            duration=round(1000 * seconds_per_frame),
+            loop=0,
         )
 
 
@@ -85,7 +91,9 @@ def check_out(path):
     is_file = path.suffix in (".png", ".gif", ".npz", ".npy")
     try:
         if path.exists() and path.is_dir() == is_file:
-            raise UsageError(f"{path} is a {'folder' if is_file else 'file'}; --out takes {OUT_FORMATS}")
+            raise UsageError(
+                f"{path} is a {'folder' if is_file else 'file'}; --out takes {OUT_FORMATS}"
+            )
         if path.suffix and not is_file and not path.is_dir():
             raise UsageError(f"{path} ends in {path.suffix}; --out takes {OUT_FORMATS}")
         above = next(parent for parent in path.absolute().parents if parent.exists())

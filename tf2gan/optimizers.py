@@ -16,7 +16,9 @@ def build_optimizer(network, recipe, learning_rate, *, total_steps, dtype):
     float16's small range needs its loss scaled, by a factor that each network finds for itself.
     """
     if recipe.cosine and total_steps:
-        learning_rate = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps, alpha=FINAL_RATE)
+        learning_rate = keras.optimizers.schedules.CosineDecay(
+            learning_rate, total_steps, alpha=FINAL_RATE
+        )
     if recipe.adam:
         optimizer = FusedAdam(learning_rate, beta_1=0.5)
     else:

@@ -24,8 +24,12 @@ from keras import layers
 MONOTONIC = tuple(map(keras.activations.get, ("linear", "relu", "sigmoid", "softplus", "tanh")))
 # Layers whose `call` takes any float dtype.
 WITHOUT_WEIGHTS = (
-    layers.Activation, layers.Flatten, layers.MaxPooling2D, layers.Reshape, layers.UpSampling2D,
-)  # fmt: skip
+    layers.Activation,
+    layers.Flatten,
+    layers.MaxPooling2D,
+    layers.Reshape,
+    layers.UpSampling2D,
+)
 
 
 def evaluate(model, inputs, *, training, dtype=tf.float32, logits=False):

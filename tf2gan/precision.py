@@ -42,7 +42,9 @@ def _computing_gpus(strategy):
     gpus = tf.config.list_physical_devices("GPU")
     try:
         names = strategy.extended.worker_devices
-    except RuntimeError:  # TensorFlow's default strategy names none; it takes the first GPU there is
+    except (
+        RuntimeError
+    ):  # TensorFlow's default strategy names none; it takes the first GPU there is
         return gpus[:1]
     return [gpus[int(name.rpartition(":")[2])] for name in names if "GPU:" in name]
 

@@ -64,7 +64,11 @@ class Quality:
 
     def figures(self):
         """All of it as plain numbers, for JSON."""
-        return {**dataclasses.asdict(self), "histogram": self.histogram.tolist(), "class_entropy": self.class_entropy}
+        return {
+            **dataclasses.asdict(self),
+            "histogram": self.histogram.tolist(),
+            "class_entropy": self.class_entropy,
+        }
 
     def line(self):
         """The figures for a log, on one line."""
@@ -91,7 +95,10 @@ class Ruler:
         reference, self._rest = data.test_images, slice(None)
         if reference is None:
             chosen = subset(np.arange(len(data.images)), len(data.images) // 2)
-            reference, self._rest = data.images[chosen], np.delete(np.arange(len(data.images)), chosen)
+            reference, self._rest = (
+                data.images[chosen],
+                np.delete(np.arange(len(data.images)), chosen),
+            )
         self.count = min(SAMPLES, len(reference))
         self.reference_features, _ = self.classifier(subset(reference, self.count))
         self._radii = neighbour_radii(self.reference_features)
@@ -109,12 +116,15 @@ class Ruler:
             recall=recall,
             score=classifier_score(probabilities),
             confidence=float(probabilities.max(1).mean()),
-            histogram=np.bincount(probabilities.argmax(1), minlength=self.classifier.classes) / len(features),
+            histogram=np.bincount(probabilities.argmax(1), minlength=self.classifier.classes)
+            / len(features),
         )
 
     def floor(self, count=None):
         """The `Quality` of real training images, by default `count`: what a perfect generator would reach."""
-        return self._measure(*(subset(of_all[self._rest], count or self.count) for of_all in self._training))
+        return self._measure(
+            *(subset(of_all[self._rest], count or self.count) for of_all in self._training)
+        )
 
     def memorising(self, pixels):
         """Whether images are copies: how near their nearest training images are, by features.
@@ -204,7 +214,9 @@ def _rowwise(reduce, points, others, *more):
     """Applies `reduce` to blocks of points and all `others`: memory stays bounded."""
     others, more = tf.constant(others), map(tf.constant, more)
     given = (others, tf.reduce_sum(others**2, 1), *more)
-    return np.concatenate([reduce(points[i : i + BLOCK], *given).numpy() for i in range(0, len(points), BLOCK)])
+    return np.concatenate(
+        [reduce(points[i : i + BLOCK], *given).numpy() for i in range(0, len(points), BLOCK)]
+    )
 
 
 # Traced here, once for all sets: TensorFlow warns on the terminal of functions that are made in a loop.
@@ -228,7 +240,11 @@ def _within(points, others, squares, radii):
 
 def _squared_distances(points, others, squares):
     """`[block, M]` of points `[block, F]` and others `[M, F]`, whose own squares are given."""
-    return tf.reduce_sum(points**2, 1, keepdims=True) - 2 * tf.matmul(points, others, transpose_b=True) + squares
+    return (
+        tf.reduce_sum(points**2, 1, keepdims=True)
+        - 2 * tf.matmul(points, others, transpose_b=True)
+        + squares
+    )
 
 
 def table(columns):
@@ -241,22 +257,55 @@ def table(columns):
         "classifier score": lambda q: f"{q.score:.2f}",
         "confidence": lambda q: f"{q.confidence:.3f}",
         "class entropy, bits": lambda q: f"{q.class_entropy:.3f}",
-        **{f"class {i}": lambda q, i=i: f"{q.histogram[i]:.1%}" for i in range(len(next(iter(columns.values())).histogram))},
+        **{
+            f"class {i}": lambda q, i=i: f"{q.histogram[i]:.1%}"
+            for i in range(len(next(iter(columns.values())).histogram))
+        },
     }
     lines = ["".join(f"{title:>20}" for title in ("", *columns))]
-    lines += ["".join(f"{cell:>20}" for cell in (name, *map(cell_of, columns.values()))) for name, cell_of in rows.items()]
+    lines += [
+        "".join(f"{cell:>20}" for cell in (name, *map(cell_of, columns.values())))
+        for name, cell_of in rows.items()
+    ]
     return lines
 
 
 def parse_flags(args=None):
-    parser = Parser(prog="python -m tf2gan.quality", description="Measure the quality of generated images.")
-    parser.add_argument("what", metavar="RUN|FILE.npz", help="a run's path, or an .npz or .npy of images from generate.py --out")
-    parser.add_argument("--data", metavar="TEXT", help="what to measure against, as train.py's --data (default: the run's; mnist for a file)")
-    parser.add_argument("--checkpoint", metavar="best|latest|STEP", help="of a run (default: best where there is one)")
-    parser.add_argument("--select", choices=SELECTIONS, default="plain", help="how a run's images are chosen (default: plain)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of a run's images (default: 0)")
-    parser.add_argument("--nearest", metavar="FILE.png", help="also write a grid: images in odd columns, their nearest training images beside them")
-    parser.add_argument("--debug", action="store_true", help="show a traceback when something is wrong")
+    parser = Parser(
+        prog="python -m tf2gan.quality", description="Measure the quality of generated images."
+    )
+    parser.add_argument(
+        "what",
+        metavar="RUN|FILE.npz",
+        help="a run's path, or an .npz or .npy of images from generate.py --out",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="TEXT",
+        help="what to measure against, as train.py's --data (default: the run's; mnist for a file)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="best|latest|STEP",
+        help="of a run (default: best where there is one)",
+    )
+    parser.add_argument(
+        "--select",
+        choices=SELECTIONS,
+        default="plain",
+        help="how a run's images are chosen (default: plain)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of a run's images (default: 0)"
+    )
+    parser.add_argument(
+        "--nearest",
+        metavar="FILE.png",
+        help="also write a grid: images in odd columns, their nearest training images beside them",
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show a traceback when something is wrong"
+    )
     return parser.parse_args(args)
 
 
@@ -280,15 +329,25 @@ def main(args=None):
         if run:
             generator, discriminator, step, _ = restore_networks(run, flags.checkpoint)
             sampler = Sampler(generator, discriminator)
-            images, rate = select(flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images)
-            print(f"{run}, step {step}, {flags.select}" + (f", {rate:.1%} accepted" if rate else ""))
+            images, rate = select(
+                flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images
+            )
+            print(
+                f"{run}, step {step}, {flags.select}" + (f", {rate:.1%} accepted" if rate else "")
+            )
         floor = ruler.floor(min(len(images), ruler.count))  # of as many, so that they compare
         print("\n".join(table({"real, training": floor, "generated": ruler.measure(images)})))
         if len(images) < LEAST:
-            print(f"of {len(images)} images, less than {LEAST}, Frechet distance and recall mean little")
+            print(
+                f"of {len(images)} images, less than {LEAST}, Frechet distance and recall mean little"
+            )
         usual, close = ruler.memorising(images)
-        print(f"closer to a training image than the median test image is: {usual:.1%} (fresh images: 50%)")
-        print(f"closer to a training image than 99 of 100 test images are: {close:.1%} (fresh images: 1%)")
+        print(
+            f"closer to a training image than the median test image is: {usual:.1%} (fresh images: 50%)"
+        )
+        print(
+            f"closer to a training image than 99 of 100 test images are: {close:.1%} (fresh images: 1%)"
+        )
         if flags.nearest:
             write_png(Path(flags.nearest), tile_grid(ruler.beside_nearest(images[:64]), 16))
             print(flags.nearest)
@@ -302,9 +361,13 @@ def load_images(path):
         content = np.load(path, allow_pickle=False)
         images = content["images"] if hasattr(content, "files") else content
     except Exception as error:  # NumPy's parsers raise whatever they stumble over
-        raise UsageError(f"{path} is neither a run nor an array of images ({brief(error)})") from error
+        raise UsageError(
+            f"{path} is neither a run nor an array of images ({brief(error)})"
+        ) from error
     if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE) or len(images) <= NEIGHBOURS:
-        raise UsageError(f"{path} holds {images.dtype} {list(images.shape)}; expected uint8 [N, 28, 28], N > {NEIGHBOURS}")
+        raise UsageError(
+            f"{path} holds {images.dtype} {list(images.shape)}; expected uint8 [N, 28, 28], N > {NEIGHBOURS}"
+        )
     return images
 
 

@@ -44,14 +44,32 @@ class Recipe:
 RECIPES = {
     # The original's, to the letter; tests/golden holds it to twelve recorded iterations.
     "classic": Recipe(
-        batch=128, adam=False, d_learning_rate=0.001, g_learning_rate=0.001, cosine=False,
-        shuffled=False, fakes_in_training_mode=False, gradient_penalty=0, penalty_every=1,
-        shift=0, shift_after=0, averaging=0,
+        batch=128,
+        adam=False,
+        d_learning_rate=0.001,
+        g_learning_rate=0.001,
+        cosine=False,
+        shuffled=False,
+        fakes_in_training_mode=False,
+        gradient_penalty=0,
+        penalty_every=1,
+        shift=0,
+        shift_after=0,
+        averaging=0,
     ),
     # What was tried, and what it gave: docs/quality.md.
     "modern": Recipe(
-        batch=32, adam=True, d_learning_rate=0.0006, g_learning_rate=0.001, cosine=True,
-        shuffled=True, fakes_in_training_mode=True, gradient_penalty=0.5, penalty_every=8,
-        shift=2, shift_after=0.5, averaging=0.999,
+        batch=32,
+        adam=True,
+        d_learning_rate=0.0006,
+        g_learning_rate=0.001,
+        cosine=True,
+        shuffled=True,
+        fakes_in_training_mode=True,
+        gradient_penalty=0.5,
+        penalty_every=8,
+        shift=2,
+        shift_after=0.5,
+        averaging=0.999,
     ),
-}  # fmt: skip
+}

@@ -19,7 +19,9 @@ def list_runs(logdir):
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise UsageError(f"{logdir} cannot be read as a folder of runs ({error.strerror})") from error
+        raise UsageError(
+            f"{logdir} cannot be read as a folder of runs ({error.strerror})"
+        ) from error
     runs = [entry for entry in entries if RUN_NAME.fullmatch(entry.name) and entry.is_dir()]
     return sorted(runs, key=_number)
 
@@ -87,7 +89,9 @@ def resume_command(run):
 
 def generate_command(run, *, nice):
     """What to type to generate images from a run."""
-    return shlex.join(["python", "generate.py", *_which(run, "--run"), *(["--nice"] if nice else [])])
+    return shlex.join(
+        ["python", "generate.py", *_which(run, "--run"), *(["--nice"] if nice else [])]
+    )
 
 
 def _which(run, flag):

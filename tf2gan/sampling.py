@@ -33,7 +33,8 @@ def draw_latents(count, *, seed, index, use):
 def sample_latents(count, *, seed):
     """Draws the first `count` sample latents of `seed`: `[count, 100]`, a prefix of any longer draw."""
     blocks = [
-        draw_latents(BLOCK, seed=seed, index=block, use=SAMPLES) for block in range(-(-count // BLOCK))
+        draw_latents(BLOCK, seed=seed, index=block, use=SAMPLES)
+        for block in range(-(-count // BLOCK))
     ]
     return tf.concat(blocks, 0)[:count]
 
@@ -77,7 +78,13 @@ class Sampler:
         """Returns the discriminator's logits `[N]` of uint8 images `[N, 28, 28]`."""
         images = to_unit(pixels.astype(np.float32))[..., np.newaxis]
         blocks = [
-            evaluate(self._discriminator, images[i : i + BLOCK], training=False, dtype=self._dtype, logits=True)
+            evaluate(
+                self._discriminator,
+                images[i : i + BLOCK],
+                training=False,
+                dtype=self._dtype,
+                logits=True,
+            )
             for i in range(0, len(images), BLOCK)
         ]
         return np.concatenate(blocks)[:, 0]
@@ -133,7 +140,9 @@ def interpolation(count, *, seed, steps=INTERPOLATION_STEPS):
     as likely as any other; on a straight line the middle would lie where hardly a latent is drawn.
     """
     segments = max(1, count // steps)
-    corners = np.random.Generator(np.random.Philox(key=seed)).standard_normal((segments, LATENT_SIZE))
+    corners = np.random.Generator(np.random.Philox(key=seed)).standard_normal(
+        (segments, LATENT_SIZE)
+    )
     place = np.arange(count) * segments / count
     first = place.astype(int)
     angle = ((place - first) * np.pi / 2)[:, None]
@@ -157,12 +166,19 @@ def rejection(sampler, count, *, seed, real_images):
       (uint8 `[count, 28, 28]` in the order in which they were drawn, the acceptance rate).
     """
     if real_images is None:
-        raise UsageError("rejection needs held-out images, and the data set has no test part; use nice")
+        raise UsageError(
+            "rejection needs held-out images, and the data set has no test part; use nice"
+        )
     real_logits = sampler.scores(subset(real_images, CALIBRATION_IMAGES))
-    fake_logits = np.concatenate([logits for _, logits in sampler.blocks(CALIBRATION_IMAGES, seed, CALIBRATION)])
+    fake_logits = np.concatenate(
+        [logits for _, logits in sampler.blocks(CALIBRATION_IMAGES, seed, CALIBRATION)]
+    )
     scale, shift = fit_logistic(real_logits, fake_logits)
     calibration_ratios = scale * fake_logits + shift
-    at_percentile, largest = np.percentile(calibration_ratios, GAMMA_PERCENTILE), calibration_ratios.max()
+    at_percentile, largest = (
+        np.percentile(calibration_ratios, GAMMA_PERCENTILE),
+        calibration_ratios.max(),
+    )
     uniform = np.random.Generator(np.random.Philox(key=seed))
     accepted, found, drawn = [], 0, 0
     for pixels, logits in sampler.blocks(MOST_CANDIDATES * count, seed):

@@ -8,7 +8,9 @@ import threading
 import time
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-TOGETHER = 0.3  # seconds; `timeout` and other launchers pass on what the whole process group gets too
+TOGETHER = (
+    0.3  # seconds; `timeout` and other launchers pass on what the whole process group gets too
+)
 
 
 class StopSignals:
@@ -48,6 +50,7 @@ class StopSignals:
             self._reader.close()
 
     def _watch(self):
+        first = 0.0  # when the first one came
         while byte := self._reader.recv(1):
             if byte[0] not in SIGNALS:
                 continue
@@ -57,7 +60,11 @@ class StopSignals:
                 continue
             self.received, first = byte[0], time.monotonic()
             name = signal.Signals(byte[0]).name
-            print(f"\n{name}: finishing the window, then saving; once more to stop at once", file=sys.stderr, flush=True)
+            print(
+                f"\n{name}: finishing the window, then saving; once more to stop at once",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _ignore(number, frame):

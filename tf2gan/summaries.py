@@ -50,10 +50,13 @@ CHARTS = {  # category: chart: tags
     "Quality": {
         "Frechet distance and its floor": ["quality/frechet", "quality/frechet_floor"],
         "precision, recall and real images'": [
-            "quality/precision", "quality/precision_floor", "quality/recall", "quality/recall_floor",
+            "quality/precision",
+            "quality/precision_floor",
+            "quality/recall",
+            "quality/recall_floor",
         ],
     },
-}  # fmt: skip
+}
 OUTCOMES = ("quality/frechet", "quality/precision", "quality/recall", "speed/images_per_second")
 
 
@@ -78,7 +81,9 @@ class Summaries:
     def grid(self, tag, images, step):
         """Writes uint8 images `[N, H, W]` as one tiled picture: TensorBoard shows three at most."""
         with self._writer.as_default(step):
-            tf.summary.image(tag, tile_grid(images)[None, :, :, None], description=DESCRIPTIONS.get(tag))
+            tf.summary.image(
+                tag, tile_grid(images)[None, :, :, None], description=DESCRIPTIONS.get(tag)
+            )
 
     def histograms(self, values, step):
         """Writes a dict of tag -> array of numbers, at most 100,000 of each, evenly spread.
@@ -93,16 +98,26 @@ class Summaries:
     def begin(self, name, settings, graph):
         """Writes what the run is: charts of several curves, a row in the HParams tab, the traced graph."""
         categories = [
-            layout_pb2.Category(title=category, chart=[
-                layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[f"^{tag}$" for tag in tags]))
-                for title, tags in charts.items()
-            ])
+            layout_pb2.Category(
+                title=category,
+                chart=[
+                    layout_pb2.Chart(
+                        title=title,
+                        multiline=layout_pb2.MultilineChartContent(
+                            tag=[f"^{tag}$" for tag in tags]
+                        ),
+                    )
+                    for title, tags in charts.items()
+                ],
+            )
             for category, charts in CHARTS.items()
-        ]  # fmt: skip
+        ]
         layout = custom_scalar.pb(layout_pb2.Layout(category=categories))
         with self._writer.as_default(0):
             tf.summary.experimental.write_raw_pb(layout.SerializeToString())
-            hp.hparams_config([hp.HParam(name) for name in settings], [hp.Metric(tag) for tag in OUTCOMES])
+            hp.hparams_config(
+                [hp.HParam(name) for name in settings], [hp.Metric(tag) for tag in OUTCOMES]
+            )
             hp.hparams(settings, trial_id=name)
             tf.summary.graph(graph)
 
@@ -144,7 +159,9 @@ def write_projector(run, features, labels, images):
     write_png(folder / "sprites.png", tile_grid(images, int(np.ceil(np.sqrt(len(images))))))
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(
-        tensor_name="classifier features", tensor_path="projector/features.tsv", metadata_path="projector/metadata.tsv"
+        tensor_name="classifier features",
+        tensor_path="projector/features.tsv",
+        metadata_path="projector/metadata.tsv",
     )
     embedding.sprite.image_path = "projector/sprites.png"
     embedding.sprite.single_image_dim.extend([SIZE, SIZE])

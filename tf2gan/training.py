@@ -20,7 +20,15 @@ import tf2gan
 from tf2gan.checkpoints import Checkpoints, best_figures, checkpoint_steps
 from tf2gan.config import TrainConfig
 from tf2gan.data import load_training_data, total_steps
-from tf2gan.distribution import any_machine, check_alike, check_settings, describe, is_chief, take_from_chief, why
+from tf2gan.distribution import (
+    any_machine,
+    check_alike,
+    check_settings,
+    describe,
+    is_chief,
+    take_from_chief,
+    why,
+)
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.evaluation import Evaluation
 from tf2gan.files import PARTIAL, locked, replacing
@@ -100,7 +108,9 @@ def _hold_and_fit(config, data, run, started, profile, strategy):
             try:
                 held.enter_context(locked(run / ".lock", wait=False))
             except BlockingIOError as error:
-                raise Tf2ganError(f"{run} is being trained by another process; wait, or start a new run") from error
+                raise Tf2ganError(
+                    f"{run} is being trained by another process; wait, or start a new run"
+                ) from error
             _fit(config, data, run, started, profile, strategy)
     except Tf2ganError:
         raise
@@ -132,7 +142,9 @@ def _saving_what_was_trained(gan, run, summaries, checkpoints):
             raise
         summaries.flush()
         checkpoints.save()
-        raise _fault(run, error, f"what was trained is saved, {int(gan.step.numpy())} steps", gan.strategy) from error
+        raise _fault(
+            run, error, f"what was trained is saved, {int(gan.step.numpy())} steps", gan.strategy
+        ) from error
 
 
 def _fault(run, error, kept, strategy):
@@ -152,11 +164,16 @@ def _assist(config, data, strategy):
             for step, images, rows in windows(config, data, int(gan.step.numpy())):
                 gan.train_steps(images, rows)
                 if any_machine(strategy, stop.received):
-                    raise Stopped(f"stopped after step {step}; the chief saves", stop.received or signal.SIGTERM)
+                    raise Stopped(
+                        f"stopped after step {step}; the chief saves",
+                        stop.received or signal.SIGTERM,
+                    )
     except Tf2ganError:
         raise
     except Exception as error:
-        raise Tf2ganError(f"stopped ({why(error, strategy)}); start all machines again, with --resume") from error
+        raise Tf2ganError(
+            f"stopped ({why(error, strategy)}); start all machines again, with --resume"
+        ) from error
 
 
 def _fit(config, data, run, started, profile, strategy):
@@ -166,7 +183,9 @@ def _fit(config, data, run, started, profile, strategy):
     step = checkpoints.restore()
     take_from_chief([gan.step, *gan.variables], strategy)
     if step > total:
-        raise UsageError(f"{run} has done {step} steps, more than the {total} asked for; give at least {step}")
+        raise UsageError(
+            f"{run} has done {step} steps, more than the {total} asked for; give at least {step}"
+        )
     if step == total:
         print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
         return
@@ -182,16 +201,21 @@ def _fit(config, data, run, started, profile, strategy):
         print(RECIPE_LINES[config.recipe])
         print(
             f"start-up {time.perf_counter() - started:.1f} s; {describe(strategy)}"
-            f"computing in {gan.dtype.name}: {gan.dtype_reason}", flush=True,
-        )  # fmt: skip
+            f"computing in {gan.dtype.name}: {gan.dtype_reason}",
+            flush=True,
+        )
         progress = Progress(step, total, batch=config.batch)
         with _saving_what_was_trained(gan, run, summaries, checkpoints) as state:
             for until, images, rows in windows(config, data, step):
                 # The second, for the first warms up; or the only one.
-                profiling = profile and (progress.windows == 1 or progress.windows == 0 and until == total)
+                profiling = profile and (
+                    progress.windows == 1 or progress.windows == 0 and until == total
+                )
                 with _profile_of(run, step) if profiling else nullcontext():
                     state.whole = False
-                    metrics = {tag: float(value) for tag, value in train_steps(images, rows).items()}
+                    metrics = {
+                        tag: float(value) for tag, value in train_steps(images, rows).items()
+                    }
                     state.whole = True
                 window = f"steps {step + 1} to {until}"
                 for tag in ("loss/d", "loss/g"):
@@ -227,7 +251,10 @@ def _fit(config, data, run, started, profile, strategy):
 @contextmanager
 def _profile_of(run, step):
     """Profiles a window for the Profile tab and marks it as a step, without which its overview of a GPU is empty."""
-    with tf.profiler.experimental.Profile(str(run)), tf.profiler.experimental.Trace("window", step_num=step, _r=1):
+    with (
+        tf.profiler.experimental.Profile(str(run)),
+        tf.profiler.experimental.Trace("window", step_num=step, _r=1),
+    ):
         yield
 
 
@@ -255,31 +282,46 @@ def _begin(gan, data, run, summaries, graph):
     texts = {
         "config": config.to_json(),
         "command": shlex.join(sys.argv),
-        "versions": json.dumps({"tf2gan": tf2gan.__version__, "python": platform.python_version(), **versions}, indent=2),
+        "versions": json.dumps(
+            {"tf2gan": tf2gan.__version__, "python": platform.python_version(), **versions},
+            indent=2,
+        ),
         **{network.name: summary_text(network) for network in (gan.generator, gan.discriminator)},
     }
     for tag, text in texts.items():
         summaries.text(tag, text, 0)
     settings = {
-        "data": config.data, "recipe": config.recipe, "precision": gan.dtype.name, "batch": config.batch,
+        "data": config.data,
+        "recipe": config.recipe,
+        "precision": gan.dtype.name,
+        "batch": config.batch,
         "seed": config.seed,
-    }  # fmt: skip
+    }
     summaries.begin(run.name, settings, graph)
 
 
 def _end(gan, run, summaries, evaluation, quality, speed):
     """Writes what is known after the last step: the time lapse, the projector, figures for scripts."""
     step = int(gan.step.numpy())
-    frames = sorted((run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1]))
-    frames = [frames[i] for i in np.unique(np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int))]
+    frames = sorted(
+        (run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1])
+    )
+    frames = [
+        frames[i]
+        for i in np.unique(np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int))
+    ]
     write_gif(run / "samples" / "timelapse.gif", map(read_png, frames), seconds_per_frame=0.1)
     if evaluation:
         evaluation.show_projector(run)
     figures = {
-        "step": step, "recipe": gan.config.recipe, "data": gan.config.data, "precision": gan.dtype.name,
-        "images_per_second": round(speed, 1), "quality": quality and quality.figures(),
+        "step": step,
+        "recipe": gan.config.recipe,
+        "data": gan.config.data,
+        "precision": gan.dtype.name,
+        "images_per_second": round(speed, 1),
+        "quality": quality and quality.figures(),
         "best": best_figures(run),
-    }  # fmt: skip
+    }
     with replacing(run / "summary.json") as partial:
         partial.write_text(json.dumps(figures, indent=2) + "\n")
     summaries.end(step)
@@ -306,4 +348,6 @@ def _gone_bad(run, what, window):
 
 def _newest(run):
     steps = checkpoint_steps(run)
-    return f"the newest checkpoint is of step {steps[-1]}" if steps else "no checkpoint was saved yet"
+    return (
+        f"the newest checkpoint is of step {steps[-1]}" if steps else "no checkpoint was saved yet"
+    )

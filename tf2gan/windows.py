@@ -20,7 +20,12 @@ def windows(config, data, step):
     """
     total, count = total_steps(config, data), len(data.images)
     order = config.seed if RECIPES[config.recipe].shuffled else None
-    cadences = [config.log_every, config.image_every, config.checkpoint_every, evaluation_steps(config, data)]
+    cadences = [
+        config.log_every,
+        config.image_every,
+        config.checkpoint_every,
+        evaluation_steps(config, data),
+    ]
     mapped = isinstance(data.images, np.memmap)
     images = None if mapped else tf.constant(data.images)  # a byte a pixel
 
@@ -28,7 +33,11 @@ def windows(config, data, step):
         until = next_stop(step, total, *filter(None, cadences))
         rows = batch_rows(step, until - step, count=count, batch=config.batch, seed=order)
         if mapped:
-            return until, data.images[rows.ravel()], np.arange(rows.size, dtype=np.int32).reshape(rows.shape)
+            return (
+                until,
+                data.images[rows.ravel()],
+                np.arange(rows.size, dtype=np.int32).reshape(rows.shape),
+            )
         return until, images, rows
 
     with ThreadPoolExecutor(1) as reader:
