@@ -23,10 +23,11 @@ import keras
 import tensorflow as tf
 
 from tf2gan.config import TrainConfig
-from tf2gan.data import batch_rows, batches_per_epoch, load_data
+from tf2gan.data.batches import batch_rows, batches_per_epoch
+from tf2gan.data.images import tile_grid, write_png
+from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
-from tf2gan.images import tile_grid, write_png
-from tf2gan.quality import Ruler
+from tf2gan.quality.ruler import Ruler
 from tf2gan.recipes import RECIPES
 from tf2gan.sampling import Sampler, plain
 

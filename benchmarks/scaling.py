@@ -31,7 +31,8 @@ def measure(devices, recipe, precision, steps):
     import tensorflow as tf
 
     from tf2gan.config import TrainConfig
-    from tf2gan.data import batch_rows, load_data
+    from tf2gan.data.batches import batch_rows
+    from tf2gan.data.load import load_data
     from tf2gan.gan import GAN
 
     config = TrainConfig(recipe=recipe, mixed_precision=precision)

@@ -37,7 +37,8 @@ def naive(batch, steps):
     """The plain step: `tf.function` over the Keras models as they are, and Keras' own SGD."""
     import keras
 
-    from tf2gan import gan, optimizers
+    from tf2gan import gan
+    from tf2gan.networks import optimizers
 
     def evaluate(model, inputs, *, training, dtype, logits=False):
         for layer in model.layers[:-1] if logits else model.layers:
@@ -57,7 +58,7 @@ def original(batch, steps):
     import keras
     import numpy as np
 
-    from tf2gan.models import build_discriminator, build_generator
+    from tf2gan.networks.models import build_discriminator, build_generator
 
     images = mnist_array()
     d, g = build_discriminator(), build_generator()
@@ -163,7 +164,7 @@ def matrix_product(dtype, size=4096):
 
 def generation(batch):
     """`plain` images, as `generate.py` draws them."""
-    from tf2gan.models import build_generator
+    from tf2gan.networks.models import build_generator
     from tf2gan.sampling import Sampler, plain
 
     sampler = Sampler(build_generator())
@@ -173,8 +174,8 @@ def generation(batch):
 def mnist_array():
     import numpy as np
 
-    from tf2gan.data import load_data
-    from tf2gan.images import to_unit
+    from tf2gan.data.images import to_unit
+    from tf2gan.data.load import load_data
 
     return to_unit(load_data("mnist").images.astype(np.float32))[..., None]
 
@@ -182,13 +183,13 @@ def mnist_array():
 def mnist_tensor():
     import tensorflow as tf
 
-    from tf2gan.data import load_data
+    from tf2gan.data.load import load_data
 
     return tf.constant(load_data("mnist").images)
 
 
 def window(batch, steps):
-    from tf2gan.data import batch_rows
+    from tf2gan.data.batches import batch_rows
 
     return batch_rows(0, steps, count=60_000, batch=batch)
 

@@ -53,7 +53,7 @@ def python():
 
 @pytest.fixture(scope="session")
 def mnist():
-    from tf2gan.data import load_data
+    from tf2gan.data.load import load_data
 
     return load_data("mnist")
 
@@ -61,7 +61,7 @@ def mnist():
 @pytest.fixture(scope="session")
 def ruler(mnist):
     """MNIST's ruler: it takes seconds to build."""
-    from tf2gan.quality import Ruler
+    from tf2gan.quality.ruler import Ruler
 
     return Ruler(mnist)
 
@@ -81,8 +81,8 @@ def measurable(mnist, tmp_path_factory):
     Of 2000 labelled digits half are the reference. Their classifier is MNIST's own, put where a
     trained one would be kept.
     """
-    from tf2gan import classifier
-    from tf2gan.data import Data
+    from tf2gan.data.dataset import Data
+    from tf2gan.quality import classifier
 
     folder = tmp_path_factory.mktemp("measurable")
     images, labels = mnist.images[:2000], mnist.labels[:2000]
@@ -140,5 +140,5 @@ def measured(ruler, tmp_path_factory):
         recipe="modern", batch=8, steps=4, log_every=1, image_every=2, evaluate_every=2, seed=3
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tf2gan.evaluation.Ruler", lambda data: ruler)
+        patch.setattr("tf2gan.training.evaluation.Ruler", lambda data: ruler)
         return tf2gan.train(tf2gan.TrainConfig(**settings), tmp_path_factory.mktemp("measured"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tf2gan.config import TrainConfig
-from tf2gan.data import load_data
+from tf2gan.data.load import load_data
 from tf2gan.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)

@@ -10,7 +10,7 @@ import re
 import pytest
 from browser import CHROMIUM, looking, open_tab, serving
 
-from tf2gan.summaries import CHARTS
+from tf2gan.board.summaries import CHARTS
 
 pytestmark = pytest.mark.xdist_group("ruler")
 

@@ -9,10 +9,10 @@ from conftest import flags
 from PIL import Image
 
 import generate
-import tf2gan.commands
 import train
-from tf2gan import checkpoints
-from tf2gan.runs import create_run, find_run, resume_command
+from tf2gan.errors import UsageError
+from tf2gan.runs import checkpoints
+from tf2gan.runs.folders import create_run, find_run, resume_command
 
 NO_TENSORFLOW = (
     "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None  # importing either fails\n"
@@ -150,7 +150,7 @@ def test_generate_refuses(trained, capsys, args, said):
 
 
 def test_debug_shows_the_traceback():
-    with pytest.raises(tf2gan.errors.UsageError):
+    with pytest.raises(UsageError):
         generate.main(["--batch", "0", "--debug"])
 
 
@@ -167,7 +167,7 @@ def test_run_folders_are_numbered_and_found(tmp_path):
     (tmp_path / "00007-old" / "checkpoints").mkdir()
     (tmp_path / "00007-old" / "checkpoints" / "ckpt-1.index").touch()
     assert find_run(tmp_path).name == "00007-old"  # the newest with a checkpoint
-    with pytest.raises(tf2gan.errors.UsageError, match="has no checkpoint yet"):
+    with pytest.raises(UsageError, match="has no checkpoint yet"):
         find_run(tmp_path, "00008")
     assert (
         resume_command(tmp_path / "00007-old")
@@ -179,7 +179,7 @@ def test_run_folders_are_numbered_and_found(tmp_path):
 
 
 def test_progress_bar_on_a_terminal(monkeypatch, capsys):
-    from tf2gan.progress import Progress
+    from tf2gan.training.progress import Progress
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     progress = Progress(10, 30, batch=8)

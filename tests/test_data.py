@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tf2gan import data
 from tf2gan.config import TrainConfig
-from tf2gan.data import Data, batch_rows, batches_per_epoch, load_data, subset
+from tf2gan.data import mnist
+from tf2gan.data.batches import batch_rows, batches_per_epoch, subset
+from tf2gan.data.dataset import Data
+from tf2gan.data.load import load_data
 from tf2gan.errors import DataError
-from tf2gan.windows import windows
+from tf2gan.training.windows import windows
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 28, 28), np.uint8)
@@ -57,10 +59,10 @@ def test_bundled_mnist_is_whole():
 
 
 def test_damaged_bundle_is_noticed(tmp_path, monkeypatch):
-    content = bytearray(data.MNIST_FILE.read_bytes())
+    content = bytearray(mnist.MNIST_FILE.read_bytes())
     content[5_000_000] ^= 1
-    monkeypatch.setattr(data, "MNIST_FILE", tmp_path / "mnist.npz")
-    data.MNIST_FILE.write_bytes(content)
+    monkeypatch.setattr(mnist, "MNIST_FILE", tmp_path / "mnist.npz")
+    mnist.MNIST_FILE.write_bytes(content)
     with pytest.raises(DataError, match="damaged.*install"):
         load_data("mnist")
 

@@ -16,10 +16,10 @@ from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
 from tf2gan import distribution
-from tf2gan.checkpoints import checkpoint_steps
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
 from tf2gan.gan import METRICS
+from tf2gan.runs.checkpoints import checkpoint_steps
 
 BIAS = 3  # among G's weights the one that feeds BatchNormalization, which takes it out again
 
@@ -30,14 +30,14 @@ from tf2gan import distribution
 
 two = distribution.choose("CPU:0,CPU:1")
 assert two.num_replicas_in_sync == 2
-from tf2gan import training
 from tf2gan.config import TrainConfig
+from tf2gan.training.loop import resume, train
 
 settings, logdir = json.loads(sys.argv[1]), sys.argv[2]
 for name, first, then in (("on_one", None, two), ("on_two", two, None)):
     config = TrainConfig(**settings, name=name)
-    run = training.train(config, logdir, strategy=first, profile=name == "on_two")
-    training.resume(run, steps=config.steps + 2, strategy=then)
+    run = train(config, logdir, strategy=first, profile=name == "on_two")
+    resume(run, steps=config.steps + 2, strategy=then)
 """
 
 

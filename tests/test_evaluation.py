@@ -9,9 +9,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.util.tensor_util import make_ndarray
 
-import tf2gan.training
+import tf2gan
+from tf2gan.board.summaries import CHARTS, DESCRIPTIONS
 from tf2gan.config import TrainConfig
-from tf2gan.summaries import CHARTS, DESCRIPTIONS
 
 pytestmark = pytest.mark.xdist_group("ruler")
 
@@ -132,7 +132,7 @@ def test_without_figures_there_are_pictures_still(small, tmp_path, capsys):
 
 
 def test_a_profile_of_one_window(small, tmp_path):
-    run = tf2gan.training.train(TrainConfig(**small), tmp_path, profile=True)
+    run = tf2gan.train(TrainConfig(**small), tmp_path, profile=True)
     assert list(run.glob("plugins/profile/*/*.xplane.pb"))
 
 

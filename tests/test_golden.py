@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 from tf2gan.config import TrainConfig
-from tf2gan.data import load_data
+from tf2gan.data.images import to_unit
+from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
-from tf2gan.images import to_unit
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "seed_loop.json").read_text())
 STEPS, BATCH = GOLDEN["steps"], GOLDEN["batch_size"]

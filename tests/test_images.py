@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from tf2gan.data.images import check_out, tile_grid, to_pixels, to_unit, write_images
 from tf2gan.errors import UsageError
-from tf2gan.images import check_out, tile_grid, to_pixels, to_unit, write_images
 
 batches = arrays.arrays(
     np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 5), st.integers(1, 5))

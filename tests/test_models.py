@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tf2gan.models import build_discriminator, build_generator
+from tf2gan.networks.models import build_discriminator, build_generator
 
 GENERATOR = (
     "Dense Activation Dense BatchNormalization Activation Reshape "

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from tf2gan import polyphase
-from tf2gan.models import build_discriminator, build_generator
-from tf2gan.polyphase import evaluate
+from tf2gan.networks import polyphase
+from tf2gan.networks.models import build_discriminator, build_generator
+from tf2gan.networks.polyphase import evaluate
 
 
 def randomise(model, seed=0):

@@ -6,10 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tf2gan import classifier, quality
-from tf2gan.classifier import MNIST_KEY, MNIST_WEIGHTS, data_key, load_classifier
-from tf2gan.data import Data
-from tf2gan.quality import classifier_score, frechet_distance, precision_recall, why_not
+from tf2gan.data.dataset import Data
+from tf2gan.quality import __main__ as command
+from tf2gan.quality import classifier
+from tf2gan.quality import ruler as rulers
+from tf2gan.quality.classifier import MNIST_KEY, MNIST_WEIGHTS, data_key, load_classifier
+from tf2gan.quality.metrics import classifier_score, frechet_distance, precision_recall
+from tf2gan.quality.ruler import why_not
 
 pytestmark = pytest.mark.xdist_group("ruler")
 
@@ -117,8 +120,8 @@ def test_copies_are_found_out(mnist, ruler):
 
 
 def test_without_a_test_part_the_floor_is_of_other_images(mnist, ruler, monkeypatch):
-    monkeypatch.setattr(quality, "load_classifier", lambda data: ruler.classifier)
-    halves = quality.Ruler(Data("mnist without tests", mnist.images[:4000], mnist.labels[:4000]))
+    monkeypatch.setattr(rulers, "load_classifier", lambda data: ruler.classifier)
+    halves = rulers.Ruler(Data("mnist without tests", mnist.images[:4000], mnist.labels[:4000]))
     floor = halves.floor()
     # Above 0: the halves share no image. Every other image against the rest: 21, the writers come in turn.
     assert (
@@ -168,9 +171,9 @@ def test_other_data_get_a_classifier_once(mnist, monkeypatch, tmp_path, capsys):
 
 
 def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(quality, "Ruler", lambda data: ruler)
+    monkeypatch.setattr(command, "Ruler", lambda data: ruler)
     np.savez(tmp_path / "digits.npz", images=mnist.images[-2000:])
-    quality.main([str(tmp_path / "digits.npz"), "--nearest", str(tmp_path / "pairs.png")])
+    command.main([str(tmp_path / "digits.npz"), "--nearest", str(tmp_path / "pairs.png")])
     shown = capsys.readouterr().out
     for name in (
         "Frechet distance",
@@ -205,6 +208,6 @@ def test_the_command_line_refuses(tmp_path, monkeypatch, capsys, what, said):
     (tmp_path / "README.md").write_text("text")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:
-        quality.main([what])
+        command.main([what])
     error = capsys.readouterr().err
     assert stopped.value.code == 2 and said in error and error.count("\n") == 1

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf2gan.config import TrainConfig
-from tf2gan.data import batch_rows
+from tf2gan.data.batches import batch_rows
 from tf2gan.gan import GAN
-from tf2gan.optimizers import FusedAdam, FusedSGD
-from tf2gan.polyphase import evaluate
+from tf2gan.networks.optimizers import FusedAdam, FusedSGD
+from tf2gan.networks.polyphase import evaluate
 from tf2gan.recipes import RECIPES
 
 MODERN = RECIPES["modern"]

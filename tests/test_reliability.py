@@ -23,14 +23,16 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
-from tf2gan import checkpoints, evaluation, training
-from tf2gan.checkpoints import checkpoint_steps, restore_networks
 from tf2gan.config import TrainConfig
 from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.files import locked, replacing
-from tf2gan.quality import Quality
-from tf2gan.runs import create_run
+from tf2gan.quality.ruler import Quality
+from tf2gan.runs import weights
+from tf2gan.runs.checkpoints import checkpoint_steps, restore_networks
+from tf2gan.runs.files import locked, replacing
+from tf2gan.runs.folders import create_run
 from tf2gan.sampling import Sampler, plain
+from tf2gan.training import evaluation
+from tf2gan.training import loop as training
 
 
 def curves(run):
@@ -339,11 +341,11 @@ def test_a_strangers_model_runs_no_code(tmp_path, trained):
     with pytest.raises(Tf2ganError, match="generator.keras cannot be read"):
         tf2gan.load_run(tmp_path)
     with pytest.raises(UsageError, match="generator.keras holds no weights"):
-        checkpoints.load_weights(tf2gan.load_run(trained[1])[0], tmp_path / "generator.keras")
+        weights.load_weights(tf2gan.load_run(trained[1])[0], tmp_path / "generator.keras")
     model.save(tmp_path / "legacy.h5")
     Path("/tmp/tf2gan-was-here").unlink(missing_ok=True)
     with pytest.raises(UsageError, match="legacy.h5"):
-        checkpoints.load_weights(tf2gan.load_run(trained[1])[0], tmp_path / "legacy.h5")
+        weights.load_weights(tf2gan.load_run(trained[1])[0], tmp_path / "legacy.h5")
     assert not Path("/tmp/tf2gan-was-here").exists()
 
 
@@ -351,13 +353,13 @@ def test_a_strangers_model_runs_no_code(tmp_path, trained):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(small, tmp_path, monkeypatch):
-    step = tf2gan.gan.GAN.generator_step
+    step = tf2gan.GAN.generator_step
 
     def spoiled(self, latents, *shifts):
         metrics = step(self, latents, *shifts)
         return {**metrics, "loss/g": tf.where(self.step < 4, metrics["loss/g"], np.nan)}
 
-    monkeypatch.setattr(tf2gan.gan.GAN, "generator_step", spoiled)
+    monkeypatch.setattr(tf2gan.GAN, "generator_step", spoiled)
     with pytest.raises(
         Tf2ganError, match="loss/g is nan after steps 5 to 6 .* checkpoint is of step 4"
     ):
@@ -416,7 +418,7 @@ def test_what_was_trained_is_saved_before_a_fault_ends_the_run(
 
 def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
     """There the networks are those of no whole step: the newest checkpoint is named."""
-    losses = tf2gan.gan.GAN.generator_step
+    losses = tf2gan.GAN.generator_step
 
     def failing(self, latents, *shifts):
         with tf.control_dependencies(
@@ -424,14 +426,14 @@ def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
         ):
             return losses(self, latents, *shifts)
 
-    monkeypatch.setattr(tf2gan.gan.GAN, "generator_step", failing)
+    monkeypatch.setattr(tf2gan.GAN, "generator_step", failing)
     with pytest.raises(
         Tf2ganError,
         match="spoiled.*checkpoints are as they were, the newest checkpoint is of step 4",
     ):
         tf2gan.train(TrainConfig(**small), tmp_path)
     assert checkpoint_steps(tmp_path / "00000-digits-classic") == [4]
-    monkeypatch.setattr(training, "_begin", Mock(side_effect=KeyError("graph")))
+    monkeypatch.setattr(training.record, "begin", Mock(side_effect=KeyError("graph")))
     with pytest.raises(
         Tf2ganError, match="KeyError: 'graph'.*; no checkpoint was saved yet; go on with"
     ):
@@ -518,7 +520,7 @@ def test_a_terminal_that_takes_no_more_is_no_second_trainer(trained, tmp_path, m
 
 
 def test_runs_started_at_once_get_folders_of_their_own(tmp_path):
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tf2gan.runs import create_run\nfor i in range(20): create_run({str(tmp_path)!r}, sys.argv[1], '')"
+    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tf2gan.runs.folders import create_run\nfor i in range(20): create_run({str(tmp_path)!r}, sys.argv[1], '')"
     processes = [subprocess.Popen([sys.executable, "-c", script, name]) for name in "abcd"]
     assert [process.wait() for process in processes] == [0] * 4
     numbers = sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir() if path.is_dir())

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tf2gan import sampling
+from tf2gan.data.images import to_pixels
 from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.images import to_pixels
-from tf2gan.models import build_discriminator, build_generator
+from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.sampling import (
     Sampler,
     draw_latents,

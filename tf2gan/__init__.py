@@ -1,30 +1,32 @@
 """tf2gan: the classic Keras MNIST GAN, rewritten for TensorFlow 2.
 
-Importing this package is free: TensorFlow is imported by the first call that needs it.
+Importing this package is free: each of its names is loaded when it is first used, and TensorFlow with
+the first that needs it.
 """
 
-__version__ = "0.1.0"
+import importlib
 
-__all__ = ["TrainConfig", "load_run", "train"]
+__version__ = "0.2.0.dev0"
 
-from tf2gan.config import TrainConfig
+_MODULES = {  # public name: the module that holds it
+    "TrainConfig": "config",
+    "GAN": "gan",
+    "build_generator": "networks.models",
+    "build_discriminator": "networks.models",
+    "load_weights": "runs.weights",
+    "load_run": "runs.weights",
+    "train": "training.loop",
+}
+__all__ = list(_MODULES)
 
 
-def train(config, logdir):
-    """Trains a GAN as `config` says and returns the run folder it made inside `logdir`.
-
-    See `tf2gan.training.train`, which this calls.
-    """
-    from tf2gan.training import train as run_training
-
-    return run_training(config, logdir)
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module 'tf2gan' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tf2gan.{_MODULES[name]}"), name)
+    globals()[name] = value  # the next time without this function
+    return value
 
 
-def load_run(path):
-    """Returns (generator, discriminator) of a run folder as plain Keras models.
-
-    See `tf2gan.checkpoints.load_run`, which this calls.
-    """
-    from tf2gan.checkpoints import load_run as load
-
-    return load(path)
+def __dir__():
+    return sorted({*globals(), *__all__})

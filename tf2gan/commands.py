@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+from pathlib import Path
 
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
 
@@ -29,8 +30,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         line = " ".join(message.split())
-        command = self.prog if self.prog.startswith("python ") else f"python {self.prog}"
-        self.exit(2, f"{self.prog}: error: {line} (all flags: {command} --help)\n")
+        self.exit(2, f"error: {line} (all flags: {self.prog} --help)\n")
+
+
+def typed(script):
+    """The words that start `train` or `generate`: as this process was started, in a clone or not."""
+    installed = Path(sys.argv[0]).name.startswith("tf2gan-")
+    return [f"tf2gan-{script}"] if installed else ["python", f"{script}.py"]
 
 
 def run_command(command, *, debug):

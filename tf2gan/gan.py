@@ -5,12 +5,12 @@ import functools
 import keras
 import tensorflow as tf
 
+from tf2gan.data.images import SIZE, to_unit
 from tf2gan.distribution import mean_over_replicas, on_slices, synchronise_batch_statistics
-from tf2gan.images import SIZE, to_unit
-from tf2gan.models import build_discriminator, build_generator
-from tf2gan.optimizers import build_optimizer
-from tf2gan.polyphase import evaluate
-from tf2gan.precision import choose_dtype
+from tf2gan.networks.models import build_discriminator, build_generator
+from tf2gan.networks.optimizers import build_optimizer
+from tf2gan.networks.polyphase import evaluate
+from tf2gan.networks.precision import choose_dtype
 from tf2gan.recipes import RECIPES
 from tf2gan.sampling import DISCRIMINATOR, GENERATOR, draw_latents
 

@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.data import subset
+from tf2gan.data.batches import subset
+from tf2gan.data.images import to_pixels, to_unit
 from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.images import to_pixels, to_unit
-from tf2gan.models import LATENT_SIZE
-from tf2gan.polyphase import evaluate
+from tf2gan.networks.models import LATENT_SIZE
+from tf2gan.networks.polyphase import evaluate
 
 # What a draw is for: two uses of one seed never share a latent.
 DISCRIMINATOR, GENERATOR, SAMPLES, CALIBRATION = 0, 1, 2, 3

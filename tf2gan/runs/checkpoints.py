@@ -1,21 +1,18 @@
-"""Saving and restoring: TensorFlow checkpoints, plain `.keras` files, the original's HDF5 weights."""
+"""A run's checkpoints: saving, restoring, the best, what is damaged."""
 
 import re
 import sys
-import zipfile
 from pathlib import Path
 
-import h5py
-import keras
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from tf2gan.errors import Tf2ganError, UsageError, brief
-from tf2gan.files import replacing
-from tf2gan.models import build_discriminator, build_generator
+from tf2gan.networks.models import build_discriminator, build_generator
+from tf2gan.runs.files import replacing
+from tf2gan.runs.weights import NETWORKS
 
-NETWORKS = ("generator", "discriminator")
 CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
 # What reading a damaged checkpoint raises: every tensor and every block of the index has a checksum.
 DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError, DecodeError)
@@ -128,24 +125,6 @@ def warn_damaged(path, error):
     )
 
 
-def load_run(path):
-    """Returns (generator, discriminator) of a run folder, as plain Keras models.
-
-    They are the weights of the newest checkpoint (of the generator, the running average where the
-    recipe has one), read from `generator.keras` and `discriminator.keras`.
-    """
-    models = []
-    for name in NETWORKS:
-        file = Path(path) / f"{name}.keras"
-        if not file.is_file():
-            raise UsageError(f"{file} is not there; expected a run folder with a checkpoint")
-        try:
-            models.append(keras.models.load_model(file, compile=False))
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise Tf2ganError(f"{file} cannot be read as a Keras model ({brief(error)})") from error
-    return tuple(models)
-
-
 def checkpoint_steps(run):
     """Returns the steps at which the run has checkpoints, ascending."""
     matches = map(CHECKPOINT.fullmatch, _names(Path(run) / "checkpoints"))
@@ -230,71 +209,3 @@ def _restore_networks(path, generator, discriminator):
     if discriminator is not None:
         networks["discriminator"] = discriminator
     tf.train.Checkpoint(**networks).restore(path).assert_existing_objects_matched().expect_partial()
-
-
-def load_weights(model, path):
-    """Loads weights into a model: a `.keras` or `.weights.h5` file, or the original's HDF5 file.
-
-    Only arrays are read, never a model's configuration: a stranger's file cannot run code.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UsageError(f"weights {path}: there is no such file")
-    try:
-        if h5py.is_hdf5(path):
-            with h5py.File(path, "r") as file:
-                from_the_seed = "layer_names" in file.attrs or "model_weights" in file
-            if from_the_seed:
-                load_seed_weights(model, path)
-                return
-        model.load_weights(path)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise UsageError(
-            f"{path} holds no weights of the {model.name} ({brief(error)}); "
-            "expected a .keras or .weights.h5 file, or an HDF5 file of the original"
-        ) from error
-
-
-def load_seed_weights(model, path):
-    """Loads the HDF5 file that the original's `save_weights(name, True)` wrote, whatever its extension.
-
-    Layers are matched by their order, not by name: the original's names depend on what else its
-    process had built. Nothing is changed unless every array has the shape of its variable.
-
-    Args:
-      model: a generator or discriminator with the original's layers.
-      path: the file; the layout is Keras 1 and 2's (`layer_names`, `weight_names`), also inside
-        the group `model_weights` of a whole saved model.
-
-    Raises:
-      UsageError: the file is not of that layout, or belongs to another network.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            root = file["model_weights"] if "model_weights" in file else file
-            arrays = [
-                np.asarray(root[_text(layer)][_text(weight)], np.float32)
-                for layer in root.attrs["layer_names"]
-                for weight in root[_text(layer)].attrs["weight_names"]
-            ]
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path} is not an HDF5 weights file of the original ({brief(error)})"
-        ) from error
-    found = [array.shape for array in arrays]
-    expected = [tuple(variable.shape) for variable in model.weights]
-    if found != expected:
-        wrong = next(
-            (
-                f"array {i} has shape {list(a)}, not {list(b)}"
-                for i, (a, b) in enumerate(zip(found, expected))
-                if a != b
-            ),
-            f"it has {len(found)} arrays, not {len(expected)}",
-        )
-        raise UsageError(f"{path} holds no weights of the {model.name}: {wrong}")
-    model.set_weights(arrays)
-
-
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else name

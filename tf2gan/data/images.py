@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tf2gan.errors import UsageError
-from tf2gan.files import replacing
+from tf2gan.runs.files import replacing
 
 SIZE = 28  # pixels a side
 OUT_FORMATS = ".png (one grid), .gif, .npz, .npy, or a folder (one PNG an image)"

@@ -6,8 +6,9 @@ import shlex
 import shutil
 from pathlib import Path
 
+from tf2gan.commands import typed
 from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.files import PARTIAL, locked
+from tf2gan.runs.files import PARTIAL, locked
 
 RUN_NAME = re.compile(r"(\d{5,})-.+")
 
@@ -63,7 +64,7 @@ def find_run(logdir, name=None, *, checkpoint=True):
     Raises:
       UsageError: there is no such run; the message says what to type.
     """
-    hint = "train one first: python train.py"
+    hint = f"train one first: {shlex.join(typed('train'))}"
     if name is not None:
         number = int(name) if name.isdecimal() else None
         matches = [run for run in list_runs(logdir) if name == run.name or number == _number(run)]
@@ -84,14 +85,12 @@ def find_run(logdir, name=None, *, checkpoint=True):
 
 def resume_command(run):
     """What to type to go on with a run."""
-    return shlex.join(["python", "train.py", *_which(run, "--resume")])
+    return shlex.join([*typed("train"), *_which(run, "--resume")])
 
 
 def generate_command(run, *, nice):
     """What to type to generate images from a run."""
-    return shlex.join(
-        ["python", "generate.py", *_which(run, "--run"), *(["--nice"] if nice else [])]
-    )
+    return shlex.join([*typed("generate"), *_which(run, "--run"), *(["--nice"] if nice else [])])
 
 
 def _which(run, flag):

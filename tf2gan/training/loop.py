@@ -1,25 +1,18 @@
 """The training loop: the only place where networks, data, checkpoints and summaries meet."""
 
-import json
 import math
-import platform
-import shlex
-import shutil
 import signal
-import sys
 import time
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
-import keras
-import numpy as np
 import tensorflow as tf
 
-import tf2gan
-from tf2gan.checkpoints import Checkpoints, best_figures, checkpoint_steps
+from tf2gan.board.summaries import Summaries
 from tf2gan.config import TrainConfig
-from tf2gan.data import load_training_data, total_steps
+from tf2gan.data.batches import total_steps
+from tf2gan.data.load import load_training_data
 from tf2gan.distribution import (
     any_machine,
     check_alike,
@@ -30,24 +23,21 @@ from tf2gan.distribution import (
     why,
 )
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
-from tf2gan.evaluation import Evaluation
-from tf2gan.files import PARTIAL, locked, replacing
 from tf2gan.gan import GAN
-from tf2gan.images import read_png, tile_grid, write_gif, write_png
-from tf2gan.precision import choose_dtype
-from tf2gan.progress import Progress
-from tf2gan.runs import create_run, resume_command
-from tf2gan.sampling import Sampler, plain
-from tf2gan.signals import StopSignals
-from tf2gan.summaries import Summaries, drop_after, summary_text
-from tf2gan.windows import evaluation_steps, windows
+from tf2gan.networks.precision import choose_dtype
+from tf2gan.runs.checkpoints import Checkpoints, checkpoint_steps
+from tf2gan.runs.files import locked
+from tf2gan.runs.folders import create_run, resume_command
+from tf2gan.training import record
+from tf2gan.training.evaluation import Evaluation
+from tf2gan.training.progress import Progress
+from tf2gan.training.signals import StopSignals
+from tf2gan.training.windows import evaluation_steps, windows
 
-FIXED_SAMPLES = 64
 RECIPE_LINES = {  # what a run says at its start
     "classic": "recipe classic, the original's; --recipe modern makes better digits, and sooner",
     "modern": "recipe modern, for better digits, and sooner; --recipe classic is the original's",
 }
-TIMELAPSE_FRAMES = 60  # at most: a megabyte or so
 
 
 def train(config, logdir, *, data=None, started=None, profile=False, strategy=None):
@@ -189,13 +179,13 @@ def _fit(config, data, run, started, profile, strategy):
     if step == total:
         print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
         return
-    _tidy(run, config, step)
+    record.tidy(run, config, step)
     evaluate_every, quality = evaluation_steps(config, data), None
     with Summaries(run) as summaries, StopSignals() as stop:
-        pictures = _Pictures(gan, run, summaries)
+        pictures = record.Pictures(gan, run, summaries)
         train_steps = gan.train_steps.get_concrete_function()  # the one trace
         if step == 0:
-            _begin(gan, data, run, summaries, train_steps.graph)
+            record.begin(gan, data, run, summaries, train_steps.graph)
             pictures.write(step)
         evaluation = Evaluation(gan, data, summaries) if evaluate_every else None
         print(RECIPE_LINES[config.recipe])
@@ -211,7 +201,7 @@ def _fit(config, data, run, started, profile, strategy):
                 profiling = profile and (
                     progress.windows == 1 or progress.windows == 0 and until == total
                 )
-                with _profile_of(run, step) if profiling else nullcontext():
+                with record.profile_of(run, step) if profiling else nullcontext():
                     state.whole = False
                     metrics = {
                         tag: float(value) for tag, value in train_steps(images, rows).items()
@@ -235,7 +225,7 @@ def _fit(config, data, run, started, profile, strategy):
                     progress.quality(step, quality)
                     checkpoints.keep_best(quality.frechet)
                 if step == total:
-                    _end(gan, run, summaries, evaluation, quality, progress.mean_speed)
+                    record.end(gan, run, summaries, evaluation, quality, progress.mean_speed)
                 if saving:
                     summaries.flush()  # before the checkpoint: no curve may lag behind it
                     checkpoints.save()
@@ -246,97 +236,6 @@ def _fit(config, data, run, started, profile, strategy):
                     )
                 progress.resume()
         print(progress.costs())
-
-
-@contextmanager
-def _profile_of(run, step):
-    """Profiles a window for the Profile tab and marks it as a step, without which its overview of a GPU is empty."""
-    with (
-        tf.profiler.experimental.Profile(str(run)),
-        tf.profiler.experimental.Trace("window", step_num=step, _r=1),
-    ):
-        yield
-
-
-class _Pictures:
-    """The grids of the same 64 latents over the whole run, in TensorBoard and in the run's folder."""
-
-    def __init__(self, gan, run, summaries):
-        self._sampler, self._seed = Sampler(gan.averaged_generator), gan.config.seed
-        self._run, self._summaries = run, summaries
-        (run / "samples").mkdir(exist_ok=True)
-
-    def write(self, step):
-        samples = plain(self._sampler, FIXED_SAMPLES, seed=self._seed)
-        self._summaries.grid("samples/fixed", samples, step)
-        write_png(self._run / "samples" / f"step-{step:06d}.png", tile_grid(samples))
-
-
-def _begin(gan, data, run, summaries, graph):
-    """Writes what is known before the first step."""
-    config = gan.config
-    reals = data.images[:FIXED_SAMPLES]
-    summaries.grid("samples/real", reals, 0)
-    write_png(run / "samples" / "real.png", tile_grid(reals))
-    versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
-    texts = {
-        "config": config.to_json(),
-        "command": shlex.join(sys.argv),
-        "versions": json.dumps(
-            {"tf2gan": tf2gan.__version__, "python": platform.python_version(), **versions},
-            indent=2,
-        ),
-        **{network.name: summary_text(network) for network in (gan.generator, gan.discriminator)},
-    }
-    for tag, text in texts.items():
-        summaries.text(tag, text, 0)
-    settings = {
-        "data": config.data,
-        "recipe": config.recipe,
-        "precision": gan.dtype.name,
-        "batch": config.batch,
-        "seed": config.seed,
-    }
-    summaries.begin(run.name, settings, graph)
-
-
-def _end(gan, run, summaries, evaluation, quality, speed):
-    """Writes what is known after the last step: the time lapse, the projector, figures for scripts."""
-    step = int(gan.step.numpy())
-    frames = sorted(
-        (run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1])
-    )
-    frames = [
-        frames[i]
-        for i in np.unique(np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int))
-    ]
-    write_gif(run / "samples" / "timelapse.gif", map(read_png, frames), seconds_per_frame=0.1)
-    if evaluation:
-        evaluation.show_projector(run)
-    figures = {
-        "step": step,
-        "recipe": gan.config.recipe,
-        "data": gan.config.data,
-        "precision": gan.dtype.name,
-        "images_per_second": round(speed, 1),
-        "quality": quality and quality.figures(),
-        "best": best_figures(run),
-    }
-    with replacing(run / "summary.json") as partial:
-        partial.write_text(json.dumps(figures, indent=2) + "\n")
-    summaries.end(step)
-
-
-def _tidy(run, config, step):
-    """Makes a run folder what it was when `step` had just been saved, whatever was killed since."""
-    if TrainConfig.read(run) != config:
-        with replacing(run / "config.json") as partial:
-            partial.write_text(config.to_json())
-    for file in run.rglob(f"{PARTIAL}*"):
-        file.unlink()
-    for folder in (run / "checkpoints").glob("*_temp"):
-        shutil.rmtree(folder)
-    drop_after(run, step)
 
 
 def _gone_bad(run, what, window):

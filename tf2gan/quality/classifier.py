@@ -1,6 +1,6 @@
 """The small classifier whose features measure quality: bundled for MNIST, trained once for other data.
 
-`python -m tf2gan.classifier` trains the bundled one again.
+`python -m tf2gan.quality.classifier` trains the bundled one again.
 """
 
 import hashlib
@@ -13,11 +13,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tf2gan.data import load_data
-from tf2gan.files import replacing
-from tf2gan.images import to_unit
+from tf2gan.data.images import to_unit
+from tf2gan.data.load import load_data
+from tf2gan.runs.files import replacing
 
-MNIST_WEIGHTS = Path(__file__).parent / "data_files" / "mnist_classifier.keras"
+MNIST_WEIGHTS = Path(__file__).parent / "mnist_classifier.keras"
 MNIST_KEY = (
     "d18cfd466eb143ac1097fde604dba9eec4116885869d04cc648b510949f9e88c"  # `data_key` of MNIST
 )

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.data import batch_rows, batches_per_epoch, total_steps
+from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
 from tf2gan.recipes import RECIPES
 
 

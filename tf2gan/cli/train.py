@@ -1,0 +1,103 @@
+"""The command line of `train.py`: flags to a `TrainConfig`, and what is printed around a run."""
+
+import argparse
+import dataclasses
+import time
+
+from tf2gan.commands import Parser, import_tensorflow, run_command, typed
+from tf2gan.config import TrainConfig, flag
+from tf2gan.data.batches import total_steps
+from tf2gan.data.load import load_training_data
+from tf2gan.runs.folders import find_run, generate_command
+
+
+def parse_flags(args=None):
+    """Returns (flags, settings): how to run, and the fields of `TrainConfig` that were typed."""
+    parser = Parser(
+        prog=" ".join(typed("train")), description="Train the GAN and watch it in TensorBoard."
+    )
+    parser.add_argument(
+        "--logdir",
+        default="runs/",
+        help="folder of all runs; each gets its own inside (default: runs/)",
+    )
+    for field in dataclasses.fields(TrainConfig):
+        kind = int if "int" in str(field.type) else str
+        default = "" if field.default is None else f" (default: {field.default})"
+        parser.add_argument(
+            flag(field.name),
+            type=kind,
+            default=argparse.SUPPRESS,
+            choices=field.metadata["choices"],
+            **({"nargs": "?", "const": "auto"} if field.name == "mixed_precision" else {}),
+            help=field.metadata["help"] + default,
+            metavar=None if field.metadata["choices"] else {int: "N", str: "TEXT"}[kind],
+        )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        default=argparse.SUPPRESS,
+        metavar="RUN",
+        help="go on with a run (a path, a name or a number in --logdir; without RUN, the newest)",
+    )
+    parser.add_argument(
+        "--devices",
+        metavar="NAMES",
+        help="such as GPU:0,GPU:2 (default: all GPUs of this machine, or its processor; see docs/scaling.md)",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check the settings and the data, print the plan, make nothing",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        help='profile one window for TensorBoard\'s Profile tab (to see it: pip install -e ".[profile]")',
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show a traceback when something is wrong"
+    )
+    flags = vars(parser.parse_args(args))
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    settings = {name: flags.pop(name) for name in sorted(names & set(flags))}
+    return flags, settings
+
+
+def main(args=None):
+    started = time.perf_counter()
+    flags, settings = parse_flags(args)
+
+    def command():
+        run = None
+        if "resume" in flags:
+            run = find_run(flags["logdir"], flags["resume"] or None, checkpoint=False)
+            config = TrainConfig.read(run).going_on(**settings)
+        else:
+            config = TrainConfig(**settings)
+        data = load_training_data(config)
+        if flags["dry_run"]:
+            print(config.to_json(), end="")
+            print(f"{len(data.images)} images of {data.name}, {total_steps(config, data)} steps")
+            return
+
+        def find_devices():
+            from tf2gan.distribution import choose
+
+            return choose(flags["devices"])
+
+        strategy = import_tensorflow(find_devices)
+        how = {"data": data, "started": started, "profile": flags["profile"], "strategy": strategy}
+        from tf2gan.training import loop as training
+
+        if run:
+            print(f"resuming {run}", flush=True)
+            run = training.resume(run, **how, **settings)
+        else:
+            run = training.train(config, flags["logdir"], **how)
+        if run:  # of several machines, the chief's
+            nice = config.recipe == "classic"  # modern's plain images are better
+            print(f"done: {run}\nnow: {generate_command(run, nice=nice)}")
+
+    run_command(command, debug=flags["debug"])

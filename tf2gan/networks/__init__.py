@@ -1,0 +1,1 @@
+"""The two layer graphs, and how they are evaluated and optimized."""

@@ -1,0 +1,144 @@
+"""How good generated images are, as a table: python -m tf2gan.quality RUN|FILE.npz"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from tf2gan.commands import Parser, check_seed, run_command
+from tf2gan.config import TrainConfig
+from tf2gan.data.images import SIZE, check_out, tile_grid, write_png
+from tf2gan.data.load import load_data
+from tf2gan.errors import UsageError, brief
+from tf2gan.quality.metrics import NEIGHBOURS
+from tf2gan.quality.ruler import LEAST, Ruler, why_not
+from tf2gan.runs.checkpoints import restore_networks
+from tf2gan.sampling import SELECTIONS, Sampler, select
+
+
+def table(columns):
+    """Lines of a table: `columns` maps a title to a `Quality`."""
+    rows = {
+        "images (N)": lambda q: f"{q.count}",
+        "Frechet distance": lambda q: f"{q.frechet:.2f}",
+        "precision": lambda q: f"{q.precision:.3f}",
+        "recall": lambda q: f"{q.recall:.3f}",
+        "classifier score": lambda q: f"{q.score:.2f}",
+        "confidence": lambda q: f"{q.confidence:.3f}",
+        "class entropy, bits": lambda q: f"{q.class_entropy:.3f}",
+        **{
+            f"class {i}": lambda q, i=i: f"{q.histogram[i]:.1%}"
+            for i in range(len(next(iter(columns.values())).histogram))
+        },
+    }
+    lines = ["".join(f"{title:>20}" for title in ("", *columns))]
+    lines += [
+        "".join(f"{cell:>20}" for cell in (name, *map(cell_of, columns.values())))
+        for name, cell_of in rows.items()
+    ]
+    return lines
+
+
+def parse_flags(args=None):
+    parser = Parser(
+        prog="python -m tf2gan.quality", description="Measure the quality of generated images."
+    )
+    parser.add_argument(
+        "what",
+        metavar="RUN|FILE.npz",
+        help="a run's path, or an .npz or .npy of images from generate.py --out",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="TEXT",
+        help="what to measure against, as train.py's --data (default: the run's; mnist for a file)",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="best|latest|STEP",
+        help="of a run (default: best where there is one)",
+    )
+    parser.add_argument(
+        "--select",
+        choices=SELECTIONS,
+        default="plain",
+        help="how a run's images are chosen (default: plain)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="of a run's images (default: 0)"
+    )
+    parser.add_argument(
+        "--nearest",
+        metavar="FILE.png",
+        help="also write a grid: images in odd columns, their nearest training images beside them",
+    )
+    parser.add_argument(
+        "--debug", action="store_true", help="show a traceback when something is wrong"
+    )
+    return parser.parse_args(args)
+
+
+def main(args=None):
+    flags = parse_flags(args)
+
+    def command():
+        run = Path(flags.what) if os.path.isfile(Path(flags.what) / "config.json") else None
+        check_seed(flags.seed)
+        if not run and (flags.select != "plain" or flags.checkpoint):
+            raise UsageError(f"--select and --checkpoint are for a run; {flags.what} is none")
+        data = load_data(flags.data or (TrainConfig.read(run).data if run else "mnist"))
+        if reason := why_not(data):
+            raise UsageError(reason)
+        if flags.nearest:
+            if Path(flags.nearest).suffix != ".png":
+                raise UsageError(f"--nearest is {flags.nearest}; it must end in .png")
+            check_out(flags.nearest)
+        images = None if run else load_images(flags.what)
+        ruler = Ruler(data)
+        if run:
+            generator, discriminator, step, _ = restore_networks(run, flags.checkpoint)
+            sampler = Sampler(generator, discriminator)
+            images, rate = select(
+                flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images
+            )
+            print(
+                f"{run}, step {step}, {flags.select}" + (f", {rate:.1%} accepted" if rate else "")
+            )
+        floor = ruler.floor(min(len(images), ruler.count))  # of as many, so that they compare
+        print("\n".join(table({"real, training": floor, "generated": ruler.measure(images)})))
+        if len(images) < LEAST:
+            print(
+                f"of {len(images)} images, less than {LEAST}, Frechet distance and recall mean little"
+            )
+        usual, close = ruler.memorising(images)
+        print(
+            f"closer to a training image than the median test image is: {usual:.1%} (fresh images: 50%)"
+        )
+        print(
+            f"closer to a training image than 99 of 100 test images are: {close:.1%} (fresh images: 1%)"
+        )
+        if flags.nearest:
+            write_png(Path(flags.nearest), tile_grid(ruler.beside_nearest(images[:64]), 16))
+            print(flags.nearest)
+
+    run_command(command, debug=flags.debug)
+
+
+def load_images(path):
+    """Reads uint8 images `[N, 28, 28]`, N > 3, from an `.npy`, or an `.npz` with an array `images`."""
+    try:
+        content = np.load(path, allow_pickle=False)
+        images = content["images"] if hasattr(content, "files") else content
+    except Exception as error:  # NumPy's parsers raise whatever they stumble over
+        raise UsageError(
+            f"{path} is neither a run nor an array of images ({brief(error)})"
+        ) from error
+    if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE) or len(images) <= NEIGHBOURS:
+        raise UsageError(
+            f"{path} holds {images.dtype} {list(images.shape)}; expected uint8 [N, 28, 28], N > {NEIGHBOURS}"
+        )
+    return images
+
+
+if __name__ == "__main__":
+    main()

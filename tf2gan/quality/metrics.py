@@ -1,0 +1,91 @@
+"""Distances and shares of two sets of features: Frechet distance, precision, recall, classifier score."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+NEIGHBOURS = 3  # k of precision and recall
+BLOCK = 1000  # points compared with all others at once
+
+
+def frechet_distance(a, b):
+    """The squared Frechet distance of two sets of features `[N, F]`, taken as Gaussians.
+
+    |mean a - mean b|^2 + trace(A + B - 2 (A B)^(1/2)), with A and B the covariances.
+    """
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    cov_a, cov_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    values, vectors = np.linalg.eigh(cov_a)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    # A^(1/2) B A^(1/2) has the eigenvalues of A B, and is symmetric: no complex matrix root.
+    mixed = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_b @ root), 0)).sum()
+    shift = np.sum((a.mean(0) - b.mean(0)) ** 2)
+    return float(max(0.0, shift + np.trace(cov_a) + np.trace(cov_b) - 2 * mixed))
+
+
+def classifier_score(probabilities):
+    """exp(mean KL(p(class | image) || p(class))) of probabilities `[N, classes]`."""
+    p = np.asarray(probabilities, np.float64) + 1e-12
+    return float(np.exp(np.mean(np.sum(p * (np.log(p) - np.log(p.mean(0))), 1))))
+
+
+def precision_recall(real, fake, real_radii=None):
+    """Improved precision and recall (Kynkaanniemi et al. 2019) of features `[N, F]` and `[M, F]`.
+
+    A point lies among others when it is within the distance of one of them to its k-th neighbour.
+    """
+    real_radii = neighbour_radii(real) if real_radii is None else real_radii
+    return _share_within(fake, real, real_radii), _share_within(real, fake, neighbour_radii(fake))
+
+
+def neighbour_radii(points):
+    """The squared distance of each point `[N, F]` to its k-th nearest other: `[N]`."""
+    return _rowwise(_radii, points, points, min(NEIGHBOURS + 1, len(points)))  # itself comes first
+
+
+def nearest_neighbours(points, others):
+    """Distances `[N]` to, and indices `[N]` of, the nearest of `others` `[M, F]` for each point."""
+    nearest = _rowwise(_nearest, points, others)
+    return np.linalg.norm(points - others[nearest], axis=1), nearest
+
+
+def _share_within(points, centres, radii):
+    return float(_rowwise(_within, points, centres, radii).mean())
+
+
+def _rowwise(reduce, points, others, *more):
+    """Applies `reduce` to blocks of points and all `others`: memory stays bounded."""
+    others, more = tf.constant(others), map(tf.constant, more)
+    given = (others, tf.reduce_sum(others**2, 1), *more)
+    return np.concatenate(
+        [reduce(points[i : i + BLOCK], *given).numpy() for i in range(0, len(points), BLOCK)]
+    )
+
+
+# Traced here, once for all sets: TensorFlow warns on the terminal of functions that are made in a loop.
+_on_any = functools.partial(tf.function, autograph=False, reduce_retracing=True)
+
+
+@_on_any
+def _radii(points, others, squares, count):
+    return -tf.math.top_k(-_squared_distances(points, others, squares), count).values[:, -1]
+
+
+@_on_any
+def _nearest(points, others, squares):
+    return tf.argmin(_squared_distances(points, others, squares), 1)
+
+
+@_on_any
+def _within(points, others, squares, radii):
+    return tf.reduce_any(_squared_distances(points, others, squares) <= radii, 1)
+
+
+def _squared_distances(points, others, squares):
+    """`[block, M]` of points `[block, F]` and others `[M, F]`, whose own squares are given."""
+    return (
+        tf.reduce_sum(points**2, 1, keepdims=True)
+        - 2 * tf.matmul(points, others, transpose_b=True)
+        + squares
+    )

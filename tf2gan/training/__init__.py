@@ -1,0 +1,1 @@
+"""The loop around the step: cadences, resume, what is written when."""

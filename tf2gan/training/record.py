@@ -1,0 +1,114 @@
+"""What a run leaves in its folder beside checkpoints and curves: pictures, texts, a time lapse, figures."""
+
+import json
+import platform
+import shlex
+import shutil
+import sys
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tf2gan
+from tf2gan.board.summaries import drop_after, summary_text
+from tf2gan.config import TrainConfig
+from tf2gan.data.images import read_png, tile_grid, write_gif, write_png
+from tf2gan.runs.checkpoints import best_figures
+from tf2gan.runs.files import PARTIAL, replacing
+from tf2gan.sampling import Sampler, plain
+
+FIXED_SAMPLES = 64
+TIMELAPSE_FRAMES = 60  # at most: a megabyte or so
+
+
+class Pictures:
+    """The grids of the same 64 latents over the whole run, in TensorBoard and in the run's folder."""
+
+    def __init__(self, gan, run, summaries):
+        self._sampler, self._seed = Sampler(gan.averaged_generator), gan.config.seed
+        self._run, self._summaries = run, summaries
+        (run / "samples").mkdir(exist_ok=True)
+
+    def write(self, step):
+        samples = plain(self._sampler, FIXED_SAMPLES, seed=self._seed)
+        self._summaries.grid("samples/fixed", samples, step)
+        write_png(self._run / "samples" / f"step-{step:06d}.png", tile_grid(samples))
+
+
+def begin(gan, data, run, summaries, graph):
+    """Writes what is known before the first step."""
+    config = gan.config
+    reals = data.images[:FIXED_SAMPLES]
+    summaries.grid("samples/real", reals, 0)
+    write_png(run / "samples" / "real.png", tile_grid(reals))
+    versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
+    texts = {
+        "config": config.to_json(),
+        "command": shlex.join(sys.argv),
+        "versions": json.dumps(
+            {"tf2gan": tf2gan.__version__, "python": platform.python_version(), **versions},
+            indent=2,
+        ),
+        **{network.name: summary_text(network) for network in (gan.generator, gan.discriminator)},
+    }
+    for tag, text in texts.items():
+        summaries.text(tag, text, 0)
+    settings = {
+        "data": config.data,
+        "recipe": config.recipe,
+        "precision": gan.dtype.name,
+        "batch": config.batch,
+        "seed": config.seed,
+    }
+    summaries.begin(run.name, settings, graph)
+
+
+def end(gan, run, summaries, evaluation, quality, speed):
+    """Writes what is known after the last step: the time lapse, the projector, figures for scripts."""
+    step = int(gan.step.numpy())
+    frames = sorted(
+        (run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1])
+    )
+    frames = [
+        frames[i]
+        for i in np.unique(np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int))
+    ]
+    write_gif(run / "samples" / "timelapse.gif", map(read_png, frames), seconds_per_frame=0.1)
+    if evaluation:
+        evaluation.show_projector(run)
+    figures = {
+        "step": step,
+        "recipe": gan.config.recipe,
+        "data": gan.config.data,
+        "precision": gan.dtype.name,
+        "images_per_second": round(speed, 1),
+        "quality": quality and quality.figures(),
+        "best": best_figures(run),
+    }
+    with replacing(run / "summary.json") as partial:
+        partial.write_text(json.dumps(figures, indent=2) + "\n")
+    summaries.end(step)
+
+
+def tidy(run, config, step):
+    """Makes a run folder what it was when `step` had just been saved, whatever was killed since."""
+    if TrainConfig.read(run) != config:
+        with replacing(run / "config.json") as partial:
+            partial.write_text(config.to_json())
+    for file in run.rglob(f"{PARTIAL}*"):
+        file.unlink()
+    for folder in (run / "checkpoints").glob("*_temp"):
+        shutil.rmtree(folder)
+    drop_after(run, step)
+
+
+@contextmanager
+def profile_of(run, step):
+    """Profiles a window for the Profile tab and marks it as a step, without which its overview of a GPU is empty."""
+    with (
+        tf.profiler.experimental.Profile(str(run)),
+        tf.profiler.experimental.Trace("window", step_num=step, _r=1),
+    ):
+        yield
