@@ -1,13 +1,12 @@
 """Tries training recipes and measures what they give: python benchmarks/recipes.py NAME [NAME ...]
 
-Every name of `VARIANTS` is the recipe `modern` with some changes, three of them (`KINDS`) of the step,
-most of them what was tried and dropped (docs/quality.md has the table). Each is trained for `--epochs`
-and measured twice an epoch, a JSON line each; `--total` is the length of the run over which the rates
-fall, so that the beginning of a longer run can be tried.
+Every name of `VARIANTS` is the recipe `modern` with some values `--set`, and three of them (`KINDS`)
+with a change of the step; most are what was tried and dropped (docs/quality.md has the table). Each is
+trained for `--epochs` and measured twice an epoch, a JSON line each; `--total` is the length of the run
+over which the rates fall, so that the beginning of a longer run can be tried.
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 import time
@@ -28,7 +27,7 @@ from tf2gan.data.images import tile_grid, write_png
 from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
 from tf2gan.quality.ruler import Ruler
-from tf2gan.recipes import RECIPES
+from tf2gan.recipes import read_changes
 from tf2gan.sampling import Sampler, plain
 
 
@@ -81,47 +80,48 @@ class TopKGAN(GAN):
 
 
 KINDS = {"64-noise": NoisyGAN, "short-smoothed": SmoothedGAN, "short-top-k": TopKGAN}
-SHORT = {"cosine": False, "averaging": 0.99, "shift": 0}  # for runs of half an epoch
-PLAIN_64 = {**SHORT, "batch": 64, "d_learning_rate": 0.0002, "gradient_penalty": 0}
-PLAIN_32 = {**PLAIN_64, "batch": 32}
-VARIANTS = {  # name: changes of `modern`
-    "modern": {},
-    "unmoved": {"shift": 0},
-    "moved-at-once": {"shift_after": 0},
-    "moved-by-one": {"shift": 1},
-    "short": SHORT,
-    "short-smoothed": SHORT,
-    "short-top-k": SHORT,
-    "64": PLAIN_64,
-    "64-noise": PLAIN_64,
-    "64-d-0.0004": {**PLAIN_64, "d_learning_rate": 0.0004},
-    "64-d-0.0004-g-0.002": {**PLAIN_64, "d_learning_rate": 0.0004, "g_learning_rate": 0.002},
-    "32": PLAIN_32,
-    "32-d-0.0006": {**PLAIN_32, "d_learning_rate": 0.0006},
-    "32-d-0.0004": {**PLAIN_32, "d_learning_rate": 0.0004},
-    "32-d-0.0004-g-0.0005": {**PLAIN_32, "d_learning_rate": 0.0004, "g_learning_rate": 0.0005},
-    "32-d-0.0006-g-0.002": {**PLAIN_32, "d_learning_rate": 0.0006, "g_learning_rate": 0.002},
-    "32-d-0.001": {**PLAIN_32, "d_learning_rate": 0.001},
-    "32-d-0.001-penalty-4": {**PLAIN_32, "d_learning_rate": 0.001, "gradient_penalty": 4},
+SHORT = "final_learning_rate=1 averaging=0.99 shift=0"  # for runs of half an epoch
+PLAIN = f"{SHORT} d_learning_rate=0.0002 gradient_penalty=0"
+VARIANTS = {  # name: images in a step, then what is `--set` of `modern`
+    "modern": "32",
+    "unmoved": "32 shift=0",
+    "moved-at-once": "32 shift_after=0",
+    "moved-by-one": "32 shift=1",
+    "short": f"32 {SHORT}",
+    "short-smoothed": f"32 {SHORT}",
+    "short-top-k": f"32 {SHORT}",
+    "64": f"64 {PLAIN}",
+    "64-noise": f"64 {PLAIN}",
+    "64-d-0.0004": f"64 {PLAIN} d_learning_rate=0.0004",
+    "64-d-0.0004-g-0.002": f"64 {PLAIN} d_learning_rate=0.0004 g_learning_rate=0.002",
+    "32": f"32 {PLAIN}",
+    "32-d-0.0006": f"32 {PLAIN} d_learning_rate=0.0006",
+    "32-d-0.0004": f"32 {PLAIN} d_learning_rate=0.0004",
+    "32-d-0.0004-g-0.0005": f"32 {PLAIN} d_learning_rate=0.0004 g_learning_rate=0.0005",
+    "32-d-0.0006-g-0.002": f"32 {PLAIN} d_learning_rate=0.0006 g_learning_rate=0.002",
+    "32-d-0.001": f"32 {PLAIN} d_learning_rate=0.001",
+    "32-d-0.001-penalty-4": f"32 {PLAIN} d_learning_rate=0.001 gradient_penalty=4",
 }
 
 
+def settings(name):
+    """The `TrainConfig` fields of a variant: `--batch` and the `--set` of a command line."""
+    batch, *words = VARIANTS[name].split()
+    return {"recipe": "modern", "batch": int(batch), "recipe_values": read_changes(words)}
+
+
 def try_variant(name, *, epochs, total, seed, count):
-    recipe = dataclasses.replace(RECIPES["modern"], **VARIANTS[name])
-    config = TrainConfig(recipe="modern", batch=recipe.batch, seed=seed, mixed_precision="auto")
+    config = TrainConfig(**settings(name), seed=seed, mixed_precision="auto")
     data = load_data("mnist")
-    per_epoch = batches_per_epoch(len(data.images), recipe.batch)
-    gan = KINDS.get(name, GAN)(config, total_steps=round(total * per_epoch), recipe=recipe)
+    per_epoch = batches_per_epoch(len(data.images), config.batch)
+    gan = KINDS.get(name, GAN)(config, total_steps=round(total * per_epoch))
     sampler, ruler, images = Sampler(gan.averaged_generator), Ruler(data), tf.constant(data.images)
-    order = seed if recipe.shuffled else None
-    seconds, step, ends = (
-        0.0,
-        0,
-        [round(per_epoch * half / 2) for half in range(1, round(2 * epochs) + 1)],
-    )
-    for end in ends:
+    order = seed if config.recipe_values.shuffle else None
+    seconds, step = 0.0, 0
+    for half in range(1, round(2 * epochs) + 1):
+        end = round(per_epoch * half / 2)
         started = time.perf_counter()
-        rows = batch_rows(step, end - step, count=len(data.images), batch=recipe.batch, seed=order)
+        rows = batch_rows(step, end - step, count=len(data.images), batch=config.batch, seed=order)
         float(gan.train_steps(images, rows)["loss/d"])
         step, seconds = end, seconds + time.perf_counter() - started
         quality = ruler.measure(plain(sampler, count, seed=0))
@@ -161,12 +161,9 @@ def main():
     for name in flags.names:
         for seed in flags.seeds:
             keras.backend.clear_session()
+            total = flags.total or flags.epochs
             samples = try_variant(
-                name,
-                epochs=flags.epochs,
-                total=flags.total or flags.epochs,
-                seed=seed,
-                count=flags.images,
+                name, epochs=flags.epochs, total=total, seed=seed, count=flags.images
             )
             if flags.pictures:
                 flags.pictures.mkdir(parents=True, exist_ok=True)

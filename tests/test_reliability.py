@@ -27,7 +27,7 @@ from tf2gan.config import TrainConfig
 from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.quality.ruler import Quality
 from tf2gan.runs import weights
-from tf2gan.runs.checkpoints import checkpoint_steps, restore_networks
+from tf2gan.runs.checkpoints import best_figures, checkpoint_steps, restore_networks
 from tf2gan.runs.files import locked, replacing
 from tf2gan.runs.folders import create_run
 from tf2gan.sampling import Sampler, plain
@@ -228,7 +228,7 @@ class Judge:
 
     def measure(self, pixels):
         judged.append(pixels)
-        return self.floor({1: 5.0, 2: 1.0, 3: 3.0}[len(judged)])
+        return self.floor({1: 5.0, 2: 1.0, 3: 3.0, 4: 9.0}[len(judged)])
 
     def floor(self, distance=0.5):
         return Quality(4, distance, 0.5, 0.5, 5.0, 0.5, np.full(10, 0.1))
@@ -264,6 +264,26 @@ def test_the_best_is_kept_and_found(small, tmp_path, monkeypatch, recipe):
     assert restore_networks(run)[2:] == (6, False)
     with pytest.raises(Tf2ganError, match="best/ckpt-4 is damaged"):
         restore_networks(run, "best")
+
+
+@pytest.mark.parametrize("changes, kept", [({}, 1.0), ({"mixed_precision": "bfloat16"}, 3.0)])
+def test_a_best_of_steps_that_are_done_again_otherwise_is_dropped(
+    small, tmp_path, monkeypatch, changes, kept
+):
+    """Killed after the best of step 4, before its checkpoint: step 4 comes again, the same or not."""
+    judged.clear()
+    monkeypatch.setattr(evaluation, "Ruler", Judge)
+    monkeypatch.setattr(evaluation, "why_not", lambda data: None)
+    settings = {**small, "steps": 4, "evaluate_every": 2, "checkpoint_every": 2}
+    run = tf2gan.train(TrainConfig(**settings), tmp_path)
+    for path in (run / "checkpoints").glob("ckpt-4*"):
+        path.unlink()
+    (run / "checkpoints" / "checkpoint").unlink()
+    assert best_figures(run) == {"step": 4, "frechet": 1.0}
+    training.resume(run, **changes)
+    assert best_figures(run) == {"step": 4, "frechet": kept} and len(judged) == 3
+    training.resume(run, steps=5)  # what was done before stays, whatever follows
+    assert best_figures(run) == {"step": 4, "frechet": kept}
 
 
 # Damage

@@ -6,78 +6,78 @@ import re
 from pathlib import Path
 
 from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.recipes import RECIPES
+from tf2gan.knobs import check, knob
+from tf2gan.recipes import BATCHES, RECIPES, RECIPES_OF_0_1, VALUES, Recipe, differences
 
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 RESUMABLE = ("epochs", "steps", "mixed_precision")  # what may change when a run goes on
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,79}")
 
 
-def _knob(default, help, *, at_least=None, at_most=None, choices=None):
-    return dataclasses.field(
-        default=default,
-        metadata={"help": help, "at_least": at_least, "at_most": at_most, "choices": choices},
-    )
-
-
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """What one training run does; building it checks it and raises `UsageError`.
 
-    Each field is also a flag of `train.py`, and its help text is the documentation.
+    Each field is also a flag of `train.py`, and its help text is the documentation. The flag of
+    `recipe_values` is `--set`: a `Recipe`, or a dict of what differs from the one that `recipe` names.
     """
 
-    data: str = _knob(
+    data: str = knob(
         "mnist",
         "mnist (ships with the package), fashion_mnist (downloaded by Keras), or a path: "
         "an .npz in Keras' layout, an .npy of images, a folder of IDX files, a folder of pictures",
     )
-    name: str | None = _knob(
+    name: str | None = knob(
         None, "name of the run folder after its number; without it, the data and the recipe"
     )
-    recipe: str = _knob(
+    recipe: str = knob(
         "classic",
         "how the two networks are trained: the original's way, or a better one",
         choices=tuple(RECIPES),
     )
-    epochs: int = _knob(30, "passes over the data", at_least=1, at_most=1_000_000)
-    steps: int | None = _knob(
+    recipe_values: Recipe | dict | None = None
+    epochs: int = knob(30, "passes over the data", at_least=1, at_most=1_000_000)
+    steps: int | None = knob(
         None, "training steps in all, instead of --epochs", at_least=1, at_most=1_000_000_000
     )
-    batch: int | None = _knob(
+    batch: int | None = knob(
         None,
         "real images in one step (default: "
-        + ", ".join(f"{r.batch} for {name}" for name, r in RECIPES.items())
+        + ", ".join(f"{batch} for {name}" for name, batch in BATCHES.items())
         + ")",
         at_least=1,
         at_most=65_536,
     )
-    seed: int = _knob(
+    seed: int = knob(
         0, "everything random follows from it and the step", at_least=0, at_most=2**31 - 1
     )
-    mixed_precision: str | None = _knob(
+    mixed_precision: str | None = knob(
         None,
         "compute in a smaller type, weights in float32: auto chooses the fast one for the device; "
         "without the flag, float32 throughout",
         choices=PRECISIONS,
     )
-    log_every: int = _knob(
+    log_every: int = knob(
         10, "steps between two points of a curve, at most", at_least=1, at_most=10_000
     )
-    image_every: int = _knob(100, "steps between two grids of samples", at_least=1)
-    checkpoint_every: int = _knob(500, "steps between two checkpoints", at_least=1)
-    evaluate_every: int | None = _knob(
+    image_every: int = knob(100, "steps between two grids of samples", at_least=1)
+    checkpoint_every: int = knob(500, "steps between two checkpoints", at_least=1)
+    evaluate_every: int | None = knob(
         None,
         "steps between two measurements of quality, 0 for none; without it, each epoch",
         at_least=0,
     )
-    keep: int = _knob(3, "newest checkpoints kept on disk", at_least=1, at_most=1_000)
+    keep: int = knob(3, "newest checkpoints kept on disk", at_least=1, at_most=1_000)
 
     def __post_init__(self):
-        if self.batch is None and self.recipe in RECIPES:
-            object.__setattr__(self, "batch", RECIPES[self.recipe].batch)
-        for field in dataclasses.fields(self):
-            _check(field, getattr(self, field.name))
+        if self.recipe in RECIPES:
+            if self.batch is None:
+                object.__setattr__(self, "batch", BATCHES[self.recipe])
+            if not isinstance(self.recipe_values, Recipe):
+                changed = RECIPES[self.recipe].with_changes(self.recipe_values or {})
+                object.__setattr__(self, "recipe_values", changed)
+        for field in flags_of(self):
+            check(field, getattr(self, field.name))
         if not self.data or "\0" in self.data:
             raise UsageError(f"data is {self.data!r}; give mnist, fashion_mnist or a path")
         if self.name is not None and not NAME_PATTERN.fullmatch(self.name):
@@ -85,6 +85,12 @@ class TrainConfig:
                 f"name is {self.name[:100]!r}; use 1 to 80 letters, digits, '_', '-' or '.', "
                 "the first of them a letter, a digit or '_'"
             )
+
+    @property
+    def title(self):
+        """The recipe, and what was set otherwise."""
+        changed = differences(self.recipe, self.recipe_values)
+        return self.recipe + (f" with {changed}" if changed else "")
 
     def to_json(self):
         """Returns the configuration as indented JSON text."""
@@ -105,6 +111,10 @@ class TrainConfig:
                 f"it has a setting {unknown[0]!r} that this tf2gan does not know; "
                 "it may come from a newer version"
             )
+        if "recipe_values" in values:
+            values["recipe_values"] = _recipe(values["recipe_values"])
+        else:
+            values["recipe_values"] = RECIPES_OF_0_1.get(values.get("recipe", "classic"))
         return cls(**values)
 
     @classmethod
@@ -120,6 +130,10 @@ class TrainConfig:
 
     def going_on(self, **changes):
         """Returns the configuration with which a run goes on; refuses by name what would contradict it."""
+        own = dataclasses.asdict(self.recipe_values)
+        for name, value in changes.pop("recipe_values", {}).items():
+            if value != own[name]:
+                raise UsageError(f"--set {name}={value} contradicts the run, which has {own[name]}")
         for name, value in changes.items():
             if name not in RESUMABLE and value != getattr(self, name):
                 raise UsageError(
@@ -136,18 +150,17 @@ def flag(name):
     return "--" + name.replace("_", "-")
 
 
-def _check(field, value):
-    """Raises `UsageError` unless `value` has the type and the range that `field` declares."""
-    types = {"str": str, "int": int}
-    kind, _, optional = str(getattr(field.type, "__name__", field.type)).partition(" | ")
-    limits = field.metadata
-    if value is None and optional:
-        return
-    if not isinstance(value, types[kind]) or isinstance(value, bool):
-        raise UsageError(f"{field.name} is {value!r}; it must be of type {kind}")
-    if limits["choices"] and value not in limits["choices"]:
-        raise UsageError(f"{field.name} is {value!r}; choose {' or '.join(limits['choices'])}")
-    if limits["at_least"] is not None and value < limits["at_least"]:
-        raise UsageError(f"{field.name} is {value}; the least is {limits['at_least']}")
-    if limits["at_most"] is not None and value > limits["at_most"]:
-        raise UsageError(f"{field.name} is {value}; the most is {limits['at_most']}")
+def flags_of(config):
+    """The fields of a `TrainConfig`, or of the class, that are flags of their own."""
+    return [field for field in dataclasses.fields(config) if field.name != "recipe_values"]
+
+
+def _recipe(values):
+    if not isinstance(values, dict):
+        raise UsageError("its recipe_values are no JSON object")
+    if unknown := sorted(set(values) - set(VALUES)):
+        raise UsageError(
+            f"its recipe has a value {unknown[0]!r} that this tf2gan does not know; "
+            "it may come from a newer version"
+        )
+    return Recipe(**values)

@@ -1,70 +1,157 @@
 """How the two networks are trained: the original's recipe, and a better one. Standard library only."""
 
 import dataclasses
+import textwrap
+
+from tf2gan.errors import UsageError
+from tf2gan.knobs import check, describe, knob, nearest, read
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Everything of a training recipe that `train.py` has no flag for.
+    """Every value of a recipe; building it checks it and raises `UsageError`.
 
-    Attributes:
-      batch: real images in one step, unless `--batch` says otherwise.
-      adam: Adam (beta_1 0.5, as in Radford et al. 2015) in place of the original's SGD with momentum.
-      d_learning_rate, g_learning_rate: per network (two rates: Heusel et al. 2017).
-      cosine: the rates fall to 2 % of themselves over the run, along half a cosine.
-      shuffled: every epoch has an order of its own; otherwise images come in file order.
-      fakes_in_training_mode: the fakes that D sees use the statistics of their batch, as in G's own
-        update; the original's came from `g.predict`.
-      gradient_penalty: weight of the squared slope of D's logits at real images, which keeps D from
-        growing too sharp (R1: Mescheder et al. 2018); 0 for none.
-      penalty_every: it is added in one of so many steps, as many times as large: a double backward
-        pass is dear (Karras et al. 2020).
-      shift: each image that D sees, real or generated, is moved by at most so many pixels each way: D
-        learns the training images by heart less (Zhao et al. 2020); 0 for not at all.
-      shift_after: the share of the run before that begins: at first D knows none by heart, and learns
-        sooner without.
-      averaging: decay a step of the running average of G's weights and statistics that samples are
-        drawn from (Karras et al. 2017); 0 for none.
+    The defaults are the original's. A run's `config.json` holds all of them, so a value that is added
+    here must have a default that changes nothing: it is what older runs are read with.
     """
 
-    batch: int
-    adam: bool
-    d_learning_rate: float
-    g_learning_rate: float
-    cosine: bool
-    shuffled: bool
-    fakes_in_training_mode: bool
-    gradient_penalty: float
-    penalty_every: int
-    shift: int
-    shift_after: float
-    averaging: float
+    optimizer: str = knob(
+        "sgd",
+        "stochastic gradient descent with momentum, the original's, or Adam (Kingma & Ba 2015)",
+        choices=("sgd", "adam"),
+    )
+    d_learning_rate: float = knob(
+        0.001,
+        "the discriminator's (two rates: Heusel et al. 2017)",
+        unit="a step",
+        at_least=1e-8,
+        at_most=10,
+    )
+    g_learning_rate: float = knob(
+        0.001, "the generator's", unit="a step", at_least=1e-8, at_most=10
+    )
+    final_learning_rate: float = knob(
+        1.0,
+        "what is left of both rates at the end of the run, along half a cosine; 1: they stay",
+        unit="of the rates",
+        at_least=0.0001,
+        at_most=1,
+    )
+    momentum: float = knob(
+        0.9, "sgd's", unit="a step", at_least=0, at_most=0.9999, needs=("optimizer", "sgd")
+    )
+    nesterov: bool = knob(True, "sgd's momentum is Nesterov's", needs=("optimizer", "sgd"))
+    beta_1: float = knob(
+        0.5,
+        "decay of Adam's mean of gradients (0.5: Radford et al. 2015)",
+        unit="a step",
+        at_least=0,
+        at_most=0.9999,
+        needs=("optimizer", "adam"),
+    )
+    beta_2: float = knob(
+        0.999,
+        "decay of Adam's mean of squared gradients",
+        unit="a step",
+        at_least=0,
+        at_most=0.999999,
+        needs=("optimizer", "adam"),
+    )
+    epsilon: float = knob(
+        1e-7,
+        "what Adam adds to the root of that mean",
+        at_least=1e-12,
+        at_most=1,
+        needs=("optimizer", "adam"),
+    )
+    shuffle: bool = knob(False, "every epoch has an order of its own; otherwise file order")
+    fakes_in_training_mode: bool = knob(
+        False,
+        "the fakes that D sees use the statistics of their batch, as in G's own update; "
+        "the original's came from g.predict",
+    )
+    gradient_penalty: float = knob(
+        0.0,
+        "weight of the squared slope of D's logits at real images, which keeps D from growing too "
+        "sharp (R1: Mescheder et al. 2018); 0: none",
+        at_least=0,
+        at_most=1000,
+    )
+    penalty_every: int = knob(
+        1,
+        "the penalty is added in one of so many, as many times as large: a double backward pass is "
+        "dear (Karras et al. 2020)",
+        unit="steps",
+        at_least=1,
+        at_most=1000,
+        needs=("gradient_penalty", "more than 0"),
+    )
+    shift: int = knob(
+        0,
+        "each image that D sees, real or generated, is moved by at most so many each way: D learns "
+        "the training images by heart less (Zhao et al. 2020); 0: not at all",
+        unit="pixels",
+        at_least=0,
+        at_most=13,
+    )
+    shift_after: float = knob(
+        0.0,
+        "before images begin to move: at first D knows none by heart, and learns sooner without",
+        unit="of the run",
+        at_least=0,
+        at_most=1,
+        needs=("shift", "more than 0"),
+    )
+    averaging: float = knob(
+        0.0,
+        "decay of the running average of G's weights and statistics that samples are drawn from "
+        "(Karras et al. 2017); 0: none",
+        unit="a step",
+        at_least=0,
+        at_most=0.999999,
+    )
+    averaging_every: int = knob(
+        8,
+        "between two updates of that average, each a pass over all of G's weights",
+        unit="steps",
+        at_least=1,
+        at_most=1000,
+        needs=("averaging", "more than 0"),
+    )
 
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            check(field, value)
+            if field.type in (float, "float"):
+                object.__setattr__(self, field.name, float(value))  # 1 and 1.0 are one recipe
+
+    def with_changes(self, changes):
+        """The recipe with the values of a dict changed; refuses names and values that do nothing."""
+        for name in changes:
+            if name not in VALUES:
+                raise UsageError(f"a recipe has no value {name!r}{nearest(name, VALUES)}")
+        changed = dataclasses.replace(self, **changes)
+        for name in changes:
+            other, wanted = VALUES[name].metadata["needs"] or (name, None)
+            found = getattr(changed, other)
+            if wanted and not (found == wanted or wanted == "more than 0" and found):
+                raise UsageError(f"{name} does nothing where {other} is {found}; set {other} too")
+        return changed
+
+
+VALUES = {field.name: field for field in dataclasses.fields(Recipe)}
 
 RECIPES = {
     # The original's, to the letter; tests/golden holds it to twelve recorded iterations.
-    "classic": Recipe(
-        batch=128,
-        adam=False,
-        d_learning_rate=0.001,
-        g_learning_rate=0.001,
-        cosine=False,
-        shuffled=False,
-        fakes_in_training_mode=False,
-        gradient_penalty=0,
-        penalty_every=1,
-        shift=0,
-        shift_after=0,
-        averaging=0,
-    ),
+    "classic": Recipe(),
     # What was tried, and what it gave: docs/quality.md.
     "modern": Recipe(
-        batch=32,
-        adam=True,
+        optimizer="adam",
         d_learning_rate=0.0006,
         g_learning_rate=0.001,
-        cosine=True,
-        shuffled=True,
+        final_learning_rate=0.02,
+        shuffle=True,
         fakes_in_training_mode=True,
         gradient_penalty=0.5,
         penalty_every=8,
@@ -73,3 +160,40 @@ RECIPES = {
         averaging=0.999,
     ),
 }
+# Runs of version 0.1 name their recipe only. Who changes a recipe keeps here what 0.1 meant by it.
+RECIPES_OF_0_1 = dict(RECIPES)
+BATCHES = {"classic": 128, "modern": 32}  # unless --batch says otherwise
+
+
+def read_changes(words):
+    """The dict that `NAME=VALUE` words stand for, each checked by itself."""
+    changes = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise UsageError(f"--set takes NAME=VALUE, and {word!r} has no =")
+        if name not in VALUES:
+            own = name in ("batch", "epochs", "steps")
+            flag = f"; --{name} is a flag of its own" if own else ""
+            hint = flag or nearest(name, VALUES) or "; --help lists them"
+            raise UsageError(f"a recipe has no value {name!r}{hint}")
+        changes[name] = read(VALUES[name], text)
+    return changes
+
+
+def differences(recipe, values):
+    """`NAME=VALUE, …` of what is not the named recipe's own; empty for the recipe itself."""
+    own = RECIPES[recipe]
+    changed = {name: getattr(values, name) for name in VALUES}
+    return ", ".join(f"{n}={v}" for n, v in changed.items() if v != getattr(own, n))
+
+
+def help_text():
+    """Every value with its unit, range and what each recipe has, for `--help`."""
+    lines = []
+    for name, field in VALUES.items():
+        own = ", ".join(f"{getattr(recipe, name)} in {title}" for title, recipe in RECIPES.items())
+        indent = {"width": 96, "initial_indent": "      ", "subsequent_indent": "      "}
+        indent = {"width": 96, "initial_indent": "      ", "subsequent_indent": "      "}
+        lines += [f"  {name} ({own})", *textwrap.wrap(describe(field), **indent)]
+    return "\n".join(lines)

@@ -1,27 +1,30 @@
 """The command line of `train.py`: flags to a `TrainConfig`, and what is printed around a run."""
 
 import argparse
-import dataclasses
 import time
 
 from tf2gan.commands import Parser, import_tensorflow, run_command, typed
-from tf2gan.config import TrainConfig, flag
+from tf2gan.config import TrainConfig, flag, flags_of
 from tf2gan.data.batches import total_steps
 from tf2gan.data.load import load_training_data
+from tf2gan.recipes import help_text, read_changes
 from tf2gan.runs.folders import find_run, generate_command
 
 
 def parse_flags(args=None):
     """Returns (flags, settings): how to run, and the fields of `TrainConfig` that were typed."""
     parser = Parser(
-        prog=" ".join(typed("train")), description="Train the GAN and watch it in TensorBoard."
+        prog=" ".join(typed("train")),
+        description="Train the GAN and watch it in TensorBoard.",
+        epilog=f"values of the recipe, for --set NAME=VALUE:\n{help_text()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--logdir",
         default="runs/",
         help="folder of all runs; each gets its own inside (default: runs/)",
     )
-    for field in dataclasses.fields(TrainConfig):
+    for field in flags_of(TrainConfig):
         kind = int if "int" in str(field.type) else str
         default = "" if field.default is None else f" (default: {field.default})"
         parser.add_argument(
@@ -34,6 +37,13 @@ def parse_flags(args=None):
             metavar=None if field.metadata["choices"] else {int: "N", str: "TEXT"}[kind],
         )
     parser.add_argument(
+        "--set",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="NAME=VALUE",
+        help="another value of the recipe; can be given several times (all of them: see below)",
+    )
+    parser.add_argument(
         "--resume",
         nargs="?",
         const="",
@@ -44,7 +54,8 @@ def parse_flags(args=None):
     parser.add_argument(
         "--devices",
         metavar="NAMES",
-        help="such as GPU:0,GPU:2 (default: all GPUs of this machine, or its processor; see docs/scaling.md)",
+        help="such as GPU:0,GPU:2 (default: all GPUs of this machine, or its processor; "
+        "see docs/scaling.md)",
     )
     parser.add_argument(
         "--dry-run",
@@ -54,13 +65,14 @@ def parse_flags(args=None):
     parser.add_argument(
         "--profile",
         action="store_true",
-        help='profile one window for TensorBoard\'s Profile tab (to see it: pip install -e ".[profile]")',
+        help="profile one window for TensorBoard's Profile tab "
+        '(to see it: pip install -e ".[profile]")',
     )
     parser.add_argument(
         "--debug", action="store_true", help="show a traceback when something is wrong"
     )
     flags = vars(parser.parse_args(args))
-    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    names = {field.name for field in flags_of(TrainConfig)}
     settings = {name: flags.pop(name) for name in sorted(names & set(flags))}
     return flags, settings
 
@@ -70,6 +82,8 @@ def main(args=None):
     flags, settings = parse_flags(args)
 
     def command():
+        if "set" in flags:
+            settings["recipe_values"] = read_changes(flags["set"])
         run = None
         if "resume" in flags:
             run = find_run(flags["logdir"], flags["resume"] or None, checkpoint=False)

@@ -7,22 +7,21 @@ generator eight times.
 import keras
 import tensorflow as tf
 
-FINAL_RATE = 0.02  # of the learning rate, at the end of a cosine
-
 
 def build_optimizer(network, recipe, learning_rate, *, total_steps, dtype):
     """Returns a recipe's optimizer for one network, its slots made: a later trace cannot make variables.
 
     float16's small range needs its loss scaled, by a factor that each network finds for itself.
     """
-    if recipe.cosine and total_steps:
+    if recipe.final_learning_rate < 1 and total_steps:
         learning_rate = keras.optimizers.schedules.CosineDecay(
-            learning_rate, total_steps, alpha=FINAL_RATE
+            learning_rate, total_steps, alpha=recipe.final_learning_rate
         )
-    if recipe.adam:
-        optimizer = FusedAdam(learning_rate, beta_1=0.5)
+    if recipe.optimizer == "adam":
+        decays = {"beta_1": recipe.beta_1, "beta_2": recipe.beta_2}
+        optimizer = FusedAdam(learning_rate, **decays, epsilon=recipe.epsilon)
     else:
-        optimizer = FusedSGD(learning_rate, momentum=0.9, nesterov=True)
+        optimizer = FusedSGD(learning_rate, momentum=recipe.momentum, nesterov=recipe.nesterov)
     if dtype == tf.float16:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(network.trainable_variables)
@@ -38,9 +37,12 @@ class OnEveryReplica:
 
 
 class FusedSGD(OnEveryReplica, keras.optimizers.SGD):
-    """Keras' SGD with momentum."""
+    """Keras' SGD."""
 
     def update_step(self, gradient, variable, learning_rate):
+        if not self.momentum:  # Keras keeps no means then
+            variable.assign_sub(gradient * tf.cast(learning_rate, variable.dtype))
+            return
         momentum = self.momentums[self._get_variable_index(variable)]
         tf.raw_ops.ResourceApplyKerasMomentum(
             var=variable.handle,
@@ -73,10 +75,15 @@ class FusedAdam(OnEveryReplica, keras.optimizers.Adam):
 
 
 def gradient_means(optimizer):
-    """Running means of the gradients, as an optimizer keeps them: an array for each variable."""
+    """Running means of the gradients, as an optimizer keeps them: an array for each variable.
+
+    None for SGD without momentum, which keeps none.
+    """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if isinstance(optimizer, FusedAdam):
         return [mean.numpy() for mean in optimizer._momentums]
+    if not optimizer.momentum:
+        return None
     # `numpy` reads a copy of a mirrored rate too, which `float` refuses. SGD sums -rate * gradient.
     scale = -(1 - optimizer.momentum) / float(optimizer.learning_rate.numpy())
     return [scale * momentum.numpy() for momentum in optimizer.momentums]

@@ -1,6 +1,7 @@
 """A run's checkpoints: saving, restoring, the best, what is damaged."""
 
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -43,16 +44,16 @@ class Checkpoints:
             self._checkpoint, str(self._folder), max_to_keep=keep
         )
         self._frechet = tf.Variable(np.inf, dtype=tf.float64)
-        self._best = tf.train.CheckpointManager(
-            tf.train.Checkpoint(
-                generator=gan.averaged_generator,
-                discriminator=gan.discriminator,
-                step=gan.step,
-                frechet=self._frechet,
-            ),
-            str(self._folder / "best"),
-            max_to_keep=1,
+        self._best = self._manager_of_best()
+
+    def _manager_of_best(self):
+        networks = tf.train.Checkpoint(
+            generator=self._gan.averaged_generator,
+            discriminator=self._gan.discriminator,
+            step=self._gan.step,
+            frechet=self._frechet,
         )
+        return tf.train.CheckpointManager(networks, str(self._folder / "best"), max_to_keep=1)
 
     def save(self):
         """Saves `generator.keras` and `discriminator.keras`, then a checkpoint of the present step.
@@ -74,6 +75,13 @@ class Checkpoints:
         if frechet < _best_frechet(self._best.latest_checkpoint):
             self._frechet.assign(frechet)
             self._best.save(checkpoint_number=self._gan.step.numpy())
+
+    def forget_best_after(self, step):
+        """Removes the best checkpoint if it is of a later step: what is done again comes out otherwise."""
+        best = best_figures(self._run)
+        if best and best["step"] > step:
+            shutil.rmtree(self._folder / "best")
+            self._best = self._manager_of_best()
 
     def restore(self):
         """Restores the newest checkpoint that is whole; returns the step it was saved at, or 0.

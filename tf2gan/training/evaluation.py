@@ -82,7 +82,10 @@ class Evaluation:
         ):
             variables = getattr(self._gan, name).trainable_variables
             weights = [variable.numpy() for variable in variables]
-            for kind, values in (("weights", weights), ("gradients", gradient_means(optimizer))):
+            shown = {"weights": weights, "gradients": gradient_means(optimizer)}
+            for kind, values in shown.items():
+                if values is None:
+                    continue
                 tags = [
                     f"{kind}_{name}/{i}_{variable.name}" for i, variable in enumerate(variables)
                 ]

@@ -35,8 +35,8 @@ from tf2gan.training.signals import StopSignals
 from tf2gan.training.windows import evaluation_steps, windows
 
 RECIPE_LINES = {  # what a run says at its start
-    "classic": "recipe classic, the original's; --recipe modern makes better digits, and sooner",
-    "modern": "recipe modern, for better digits, and sooner; --recipe classic is the original's",
+    "classic": "the original's; --recipe modern makes better digits, and sooner",
+    "modern": "for better digits, and sooner; --recipe classic is the original's",
 }
 
 
@@ -179,6 +179,8 @@ def _fit(config, data, run, started, profile, strategy):
     if step == total:
         print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
         return
+    if TrainConfig.read(run) != config:
+        checkpoints.forget_best_after(step)
     record.tidy(run, config, step)
     evaluate_every, quality = evaluation_steps(config, data), None
     with Summaries(run) as summaries, StopSignals() as stop:
@@ -188,7 +190,7 @@ def _fit(config, data, run, started, profile, strategy):
             record.begin(gan, data, run, summaries, train_steps.graph)
             pictures.write(step)
         evaluation = Evaluation(gan, data, summaries) if evaluate_every else None
-        print(RECIPE_LINES[config.recipe])
+        print(f"recipe {config.title}: {RECIPE_LINES[config.recipe]}")
         print(
             f"start-up {time.perf_counter() - started:.1f} s; {describe(strategy)}"
             f"computing in {gan.dtype.name}: {gan.dtype_reason}",

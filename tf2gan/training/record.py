@@ -1,5 +1,6 @@
-"""What a run leaves in its folder beside checkpoints and curves: pictures, texts, a time lapse, figures."""
+"""What a run leaves in its folder beside checkpoints and curves: pictures, texts, figures."""
 
+import dataclasses
 import json
 import platform
 import shlex
@@ -13,7 +14,6 @@ import tensorflow as tf
 
 import tf2gan
 from tf2gan.board.summaries import drop_after, summary_text
-from tf2gan.config import TrainConfig
 from tf2gan.data.images import read_png, tile_grid, write_gif, write_png
 from tf2gan.runs.checkpoints import best_figures
 from tf2gan.runs.files import PARTIAL, replacing
@@ -61,26 +61,24 @@ def begin(gan, data, run, summaries, graph):
         "precision": gan.dtype.name,
         "batch": config.batch,
         "seed": config.seed,
+        **dataclasses.asdict(config.recipe_values),
     }
     summaries.begin(run.name, settings, graph)
 
 
 def end(gan, run, summaries, evaluation, quality, speed):
-    """Writes what is known after the last step: the time lapse, the projector, figures for scripts."""
+    """Writes what is known after the last step: time lapse, projector, figures for scripts."""
     step = int(gan.step.numpy())
-    frames = sorted(
-        (run / "samples").glob("step-*.png"), key=lambda path: int(path.stem.split("-")[1])
-    )
-    frames = [
-        frames[i]
-        for i in np.unique(np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int))
-    ]
+    grids = (run / "samples").glob("step-*.png")
+    frames = sorted(grids, key=lambda path: int(path.stem.removeprefix("step-")))
+    chosen = np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int)
+    frames = [frames[i] for i in np.unique(chosen)]
     write_gif(run / "samples" / "timelapse.gif", map(read_png, frames), seconds_per_frame=0.1)
     if evaluation:
         evaluation.show_projector(run)
     figures = {
         "step": step,
-        "recipe": gan.config.recipe,
+        "recipe": gan.config.title,
         "data": gan.config.data,
         "precision": gan.dtype.name,
         "images_per_second": round(speed, 1),
@@ -94,7 +92,7 @@ def end(gan, run, summaries, evaluation, quality, speed):
 
 def tidy(run, config, step):
     """Makes a run folder what it was when `step` had just been saved, whatever was killed since."""
-    if TrainConfig.read(run) != config:
+    if (run / "config.json").read_text() != config.to_json():
         with replacing(run / "config.json") as partial:
             partial.write_text(config.to_json())
     for file in run.rglob(f"{PARTIAL}*"):
@@ -106,9 +104,7 @@ def tidy(run, config, step):
 
 @contextmanager
 def profile_of(run, step):
-    """Profiles a window for the Profile tab and marks it as a step, without which its overview of a GPU is empty."""
-    with (
-        tf.profiler.experimental.Profile(str(run)),
-        tf.profiler.experimental.Trace("window", step_num=step, _r=1),
-    ):
+    """Profiles a window for the Profile tab; marked as a step, or its overview of a GPU is empty."""
+    profiler = tf.profiler.experimental
+    with profiler.Profile(str(run)), profiler.Trace("window", step_num=step, _r=1):
         yield

@@ -6,20 +6,20 @@ import numpy as np
 import tensorflow as tf
 
 from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
-from tf2gan.recipes import RECIPES
 
 
 def windows(config, data, step):
-    """The windows of a run of `config` on `data` from `step` to its end, as `GAN.train_steps` takes them.
+    """The windows of a run from `step` to its end, as `GAN.train_steps` takes them.
 
     Images in memory are put on the device once. Of a memory-mapped file only a window's own are read,
     while the window before it is computed.
 
     Yields:
-      (the step at which the window ends, uint8 images `[N, 28, 28]`, rows of them int32 `[steps, B]`).
+      (the step at which the window ends, uint8 images `[N, 28, 28]`, int32 rows of them
+      `[steps, B]`).
     """
     total, count = total_steps(config, data), len(data.images)
-    order = config.seed if RECIPES[config.recipe].shuffled else None
+    order = config.seed if config.recipe_values.shuffle else None
     cadences = [
         config.log_every,
         config.image_every,
@@ -50,7 +50,7 @@ def windows(config, data, step):
 
 
 def evaluation_steps(config, data):
-    """Steps between two evaluations: an epoch unless the configuration says otherwise; 0 for none."""
+    """Steps between two evaluations, an epoch unless the configuration says otherwise; 0: none."""
     if config.evaluate_every is None:
         return batches_per_epoch(len(data.images), config.batch)
     return config.evaluate_every

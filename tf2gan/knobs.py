@@ -1,0 +1,68 @@
+"""A field of a settings dataclass: its help, unit and range, how it is read and checked. Standard library."""
+
+import dataclasses
+import difflib
+
+from tf2gan.errors import UsageError
+
+TYPES = {"str": str, "int": int, "float": float, "bool": bool}
+WORDS = {"true": True, "false": False}
+
+
+def knob(default, help, *, unit=None, at_least=None, at_most=None, choices=None, needs=None):
+    """A dataclass field; `needs` is (another field, its value) without which it does nothing."""
+    limits = {"at_least": at_least, "at_most": at_most, "choices": choices, "needs": needs}
+    return dataclasses.field(default=default, metadata={"help": help, "unit": unit, **limits})
+
+
+def kind_of(field):
+    """(the type that a field's annotation names, whether None will do)."""
+    kind, _, optional = str(getattr(field.type, "__name__", field.type)).partition(" | ")
+    return TYPES[kind], bool(optional)
+
+
+def check(field, value):
+    """Raises `UsageError` unless `value` has the type and the range that `field` declares."""
+    kind, optional = kind_of(field)
+    limits = field.metadata
+    if value is None and optional:
+        return
+    number = kind is float and type(value) is int
+    if not (isinstance(value, kind) or number) or isinstance(value, bool) != (kind is bool):
+        raise UsageError(f"{field.name} is {value!r}; it must be of type {kind.__name__}")
+    if limits["choices"] and value not in limits["choices"]:
+        raise UsageError(f"{field.name} is {value!r}; choose {' or '.join(limits['choices'])}")
+    if limits["at_least"] is not None and not value >= limits["at_least"]:  # nor is NaN
+        raise UsageError(f"{field.name} is {value}; the least is {limits['at_least']}")
+    if limits["at_most"] is not None and value > limits["at_most"]:
+        raise UsageError(f"{field.name} is {value}; the most is {limits['at_most']}")
+
+
+def read(field, text):
+    """The value that `text` stands for, checked."""
+    kind, _ = kind_of(field)
+    try:
+        value = WORDS[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError) as error:
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise UsageError(f"{field.name} is {text!r}; it must be {expected}") from error
+    check(field, value)
+    return value
+
+
+def nearest(name, names):
+    """`; NAME?` with the one of `names` that was probably meant, or nothing."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; {near[0]}?" if near else ""
+
+
+def describe(field):
+    """A field's unit, range and default-free help, on one line."""
+    limits = field.metadata
+    if limits["choices"]:
+        values = " or ".join(limits["choices"])
+    elif kind_of(field)[0] is bool:
+        values = "true or false"
+    else:
+        values = f"{limits['at_least']} to {limits['at_most']}"
+    return f"{values}{' ' + limits['unit'] if limits['unit'] else ''}: {limits['help']}"
