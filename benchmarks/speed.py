@@ -1,8 +1,8 @@
 """Times one training iteration of this code against its peers: python benchmarks/speed.py
 
-`--sizes` times batch sizes and generation, `--whole` a real run of `train.py` against its bare steps.
-Every contestant is a process of its own that waits for its turn; turns alternate, medians are
-printed. Run it on an idle machine. PyTorch takes part where it is installed
+`--sizes` times batch sizes and generation, `--whole` a real run of `train.py` against its bare
+steps. Every contestant is a process of its own that waits for its turn; turns alternate, medians
+are printed. Run it on an idle machine. PyTorch takes part where it is installed
 (pip install -e ".[bench]").
 """
 
@@ -54,7 +54,7 @@ def naive(batch, steps):
 
 
 def original(batch, steps):
-    """The original's loop, ported line by line to Keras 3: `predict`, two `train_on_batch`, the toggle."""
+    """The original's loop, line by line in Keras 3: `predict`, two `train_on_batch`, the toggle."""
     import keras
     import numpy as np
 
@@ -259,7 +259,7 @@ def measure(table, rounds):
 
 
 def whole(precision, batch, steps):
-    """A real run at the default cadences: whether its steps are slower than bare ones, and what is around them."""
+    """A real run at the default cadences: its steps beside bare ones, and what is around them."""
     bare = Worker(f"ours({precision!r}, {batch}, 10)")
     turns = [bare.turn() for _ in range(5)]
     with tempfile.TemporaryDirectory() as logdir:
@@ -282,13 +282,16 @@ def whole(precision, batch, steps):
     )
     expected = statistics.median(turns) * steps / 10
     print(
-        f"train.py, {steps} steps of {batch}, {precision or 'float32'}: {seconds:.1f} s, of which start-up {start_up:.1f} s,"
+        f"train.py, {steps} steps of {batch}, {precision or 'float32'}: {seconds:.1f} s, "
+        f"of which start-up {start_up:.1f} s,"
     )
     print(
-        f"steps {stepping:.1f} s (bare {expected:.1f} s: {stepping / expected - 1:+.1%}), around them {around:.1f} s;"
+        f"steps {stepping:.1f} s (bare {expected:.1f} s: {stepping / expected - 1:+.1%}), "
+        f"around them {around:.1f} s;"
     )
     print(
-        f"all but start-up takes {(seconds - start_up) / expected - 1:.1%} longer than the bare steps"
+        f"all but start-up takes {(seconds - start_up) / expected - 1:.1%} "
+        "longer than the bare steps"
     )
 
 
@@ -326,7 +329,8 @@ def main():
                 flags.rounds,
             )
             print(
-                f"| {batch} | {batch * steps / seconds['train']:.0f} | {batch / seconds['generate']:.0f} |",
+                f"| {batch} | {batch * steps / seconds['train']:.0f} "
+                f"| {batch / seconds['generate']:.0f} |",
                 flush=True,
             )
     else:
@@ -339,7 +343,9 @@ def main():
         reference = seconds["the original's loop, Keras 3"]
         print(f"batch {flags.batch}, medians of {flags.rounds} turns of {flags.steps} iterations\n")
         print(
-            "| | ms an iteration | the original's time / its | share of the matrix product's rate |\n| --- | --- | --- | --- |"
+            "| | ms an iteration | the original's time / its "
+            "| share of the matrix product's rate |\n"
+            "| --- | --- | --- | --- |"
         )
         for name in table:
             gflop = GFLOP_AT_128 * flags.batch / 128
@@ -350,7 +356,8 @@ def main():
                 else ""
             )
             print(
-                f"| {name} | {1000 * seconds[name] / flags.steps:.0f} | {reference / seconds[name]:.2f} | {share} |"
+                f"| {name} | {1000 * seconds[name] / flags.steps:.0f} "
+                f"| {reference / seconds[name]:.2f} | {share} |"
             )
         rates = ", ".join(f"{name} {2 * 4.096**3 / seconds[name]:.0f} GFLOP/s" for name in products)
         print(f"\n4096 x 4096 matrix product: {rates}")

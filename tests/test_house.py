@@ -1,4 +1,4 @@
-"""The order of the house: imports run one way, public names load late, documents say what there is."""
+"""The order of the house: imports run one way, names load late, documents say what there is."""
 
 import ast
 import re
@@ -21,10 +21,12 @@ FLOORS = [  # drawn from the top; each imports from floors below it alone
     "data",
     "runs",
     "networks",
-    "config recipes errors commands",
+    "config recipes knobs errors commands progress_bar",
 ]
 # What mistakes are told with, before TensorFlow is imported; NumPy and Pillow are quick.
-WITHOUT_TENSORFLOW = "config recipes errors commands data runs.files runs.folders training.signals"
+WITHOUT_TENSORFLOW = (
+    "config recipes knobs errors commands progress_bar data runs.files runs.folders training.signals"
+)
 FILES = {
     ".".join(path.relative_to(ROOT / "tf2gan").with_suffix("").parts): path
     for path in (ROOT / "tf2gan").rglob("*.py")
@@ -105,20 +107,39 @@ def test_the_code_is_linted_and_laid_out():
 
 
 def test_ci_runs_the_readmes_test_command():
-    commands = re.findall(r"^pip install .*pytest.*$", (ROOT / "README.md").read_text(), re.M)
-    assert len(commands) == 1
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^pip install .*pytest.*$", readme, re.M)
+    assert commands == ['pip install -e ".[test]" && python -m pytest -n 2']
+    assert readme.count("\npip install -e . && python train.py --logdir runs/\n") == 1
     assert "grep -m 1 '^pip install .*pytest' README.md" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_readme_names_every_flag_and_no_other(capsys):
-    readme = (ROOT / "README.md").read_text()
-    known = {"--samples_per_plugin", "--rounds", "--sizes", "--whole", "--nearest"}
-    for script in (train, generate):
-        try:
+    """And the other documents; docs/commands.md has every flag and every value of a recipe."""
+    from tf2gan.quality import __main__ as quality
+    from tf2gan.recipes import RECIPES, VALUES
+
+    commands = (ROOT / "docs" / "commands.md").read_text()
+    benchmarks = {"--rounds", "--sizes", "--whole", "--images"}
+    sources = "".join(path.read_text() for path in (ROOT / "benchmarks").glob("*.py"))
+    assert [flag for flag in benchmarks if f'"{flag}"' not in sources] == []
+    # TensorBoard's, srun's and ruff's.
+    known = benchmarks | {"--samples_per_plugin", "--ntasks-per-node", "--check"}
+    for script in (train, generate, quality):
+        with pytest.raises(SystemExit):
             script.main(["--help"])
-        except SystemExit:
-            pass
-        known |= set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out))
-    named = set(re.findall(r"--[a-z][a-z_-]+", readme))
-    assert known - named == set(), "flags that the README leaves out"
-    assert named - known == set(), "flags of the README that do not exist"
+        # Where a line begins: further on the help may break a flag in two.
+        flags = re.findall(r"^  (?:-h, )?(--[a-z-]+)", capsys.readouterr().out, re.M)
+        assert len(flags) > 5
+        known |= set(flags)
+        missing = [flag for flag in flags if not re.search(rf"`{flag}[` ]", commands)]
+        assert set(missing) <= {"--help"}, f"docs/commands.md leaves out {missing}"
+    documents = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+    for document in documents:
+        named = set(re.findall(r"(?<![\w-])--[a-z][a-z_-]+", document.read_text()))
+        assert named <= known, f"{document} names {named - known}, which do not exist"
+    for name in VALUES:
+        own = [getattr(recipe, name) for recipe in RECIPES.values()]
+        cells = [f"{value:g}" if type(value) is float else str(value).lower() for value in own]
+        row = f"| `{name}` | {' | '.join(cells)} |"
+        assert row in commands, f"docs/commands.md lacks the row {row}"

@@ -1,7 +1,7 @@
-"""Runs made by version 0.1 resume and generate as 0.1 would have; golden/version_0_1 is its own work.
+"""Runs made by version 0.1 resume and generate as 0.1 would have.
 
-Its two runs, `classic` and `modern`, were stopped at step 4 of 12. So that they pack well, 0.1 saved
-large variables as a short pattern, repeated.
+golden/version_0_1 is 0.1's own work. Its two runs, `classic` and `modern`, were stopped at step 4 of
+12. So that they pack well, 0.1 saved large variables as a short pattern, repeated.
 """
 
 import json

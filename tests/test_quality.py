@@ -171,7 +171,7 @@ def test_other_data_get_a_classifier_once(mnist, monkeypatch, tmp_path, capsys):
 
 
 def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "Ruler", lambda data: ruler)
+    monkeypatch.setattr(rulers, "Ruler", lambda data: ruler)
     np.savez(tmp_path / "digits.npz", images=mnist.images[-2000:])
     command.main([str(tmp_path / "digits.npz"), "--nearest", str(tmp_path / "pairs.png")])
     shown = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The recipes: `modern` does what it says, and `classic` is left as it was (tests/test_golden.py)."""
+"""The recipes: `modern` does what it says, and `classic` is as it was (tests/test_golden.py)."""
 
 import keras
 import numpy as np
@@ -150,7 +150,7 @@ def test_the_rates_fall_over_the_run():
 
 
 def test_the_penalty_is_the_squared_slope_at_real_images():
-    """Against Keras' own graphs, differentiated twice; it counts for the steps that leave it out."""
+    """Against Keras' own graphs, differentiated twice; it counts for the steps without it too."""
     gan = GAN(TrainConfig(recipe="modern", batch=4))
     real = tf.random.stateless_uniform((4, 28, 28, 1), (0, 1), -1, 1)
     variables = [variable.value for variable in gan.discriminator.trainable_variables]

@@ -91,6 +91,8 @@ def test_memory_is_bounded_by_the_block(networks, monkeypatch):
 class Scored:
     """A sampler of two kinds of images, black and white, that a discriminator scores as it likes."""
 
+    progress = False
+
     def __init__(self, real, fake, logits):
         self._rng, self._real, self._fake, self._logits = (
             np.random.default_rng(0),
@@ -102,7 +104,7 @@ class Scored:
     def scores(self, pixels):
         return np.where(pixels[:, 0, 0] > 0, *self._logits)
 
-    def blocks(self, count, seed, use=None):
+    def blocks(self, count, seed, use=None, **bar):
         for start in range(0, count, 128):
             white = self._rng.random(min(128, count - start)) < self._fake
             yield (
@@ -129,10 +131,12 @@ def test_rejection_accepts_half_at_the_percentile_where_the_largest_ratio_is_rar
     rng = np.random.default_rng(0)
 
     class Normal:
+        progress = False
+
         def scores(self, pixels):
             return rng.normal(1, 1, len(pixels))
 
-        def blocks(self, count, seed, use=None):
+        def blocks(self, count, seed, use=None, **bar):
             for _ in range(0, count, 128):
                 logits = rng.normal(-1, 1, 128)
                 yield (

@@ -1,7 +1,7 @@
 """tf2gan: the classic Keras MNIST GAN, rewritten for TensorFlow 2.
 
-Importing this package is free: each of its names is loaded when it is first used, and TensorFlow with
-the first that needs it.
+Importing this package is free: each of its names is loaded when it is first used, and TensorFlow
+with the first that needs it.
 """
 
 import importlib

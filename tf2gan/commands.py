@@ -13,6 +13,8 @@ from pathlib import Path
 
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
 
+SELECTIONS = ("plain", "nice", "rejection")  # how generated images are chosen
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports a wrong flag on one line, with the flag that was meant."""
@@ -34,7 +36,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def typed(script):
-    """The words that start `train` or `generate`: as this process was started, in a clone or not."""
+    """The words that start `train` or `generate`, in a clone or as they are installed."""
     installed = Path(sys.argv[0]).name.startswith("tf2gan-")
     return [f"tf2gan-{script}"] if installed else ["python", f"{script}.py"]
 
@@ -80,9 +82,8 @@ def import_tensorflow(find_devices=None):
     try:
         held = tempfile.TemporaryFile("w+", errors="replace")
     except OSError as error:
-        raise Tf2ganError(
-            f"TensorFlow needs a folder for temporary files ({error.strerror}); make room, or set TMPDIR"
-        ) from error
+        needs = f"TensorFlow needs a folder for temporary files ({error.strerror})"
+        raise Tf2ganError(f"{needs}; make room, or set TMPDIR") from error
     with held:
         stderr = os.dup(2)
         os.dup2(held.fileno(), 2)

@@ -19,7 +19,8 @@ class TrainConfig:
     """What one training run does; building it checks it and raises `UsageError`.
 
     Each field is also a flag of `train.py`, and its help text is the documentation. The flag of
-    `recipe_values` is `--set`: a `Recipe`, or a dict of what differs from the one that `recipe` names.
+    `recipe_values` is `--set`: a `Recipe`, or a dict of what differs from the one that `recipe`
+    names.
     """
 
     data: str = knob(
@@ -119,7 +120,7 @@ class TrainConfig:
 
     @classmethod
     def read(cls, run):
-        """Reads `config.json` of a run folder; `Tf2ganError` when it is damaged or a newer version's."""
+        """Reads a run's `config.json`; `Tf2ganError` when it is damaged or a newer version's."""
         path = Path(run) / "config.json"
         try:
             return cls.from_json(path.read_text())
@@ -129,7 +130,7 @@ class TrainConfig:
             raise Tf2ganError(f"{path} is not a configuration of this tf2gan: {error}") from error
 
     def going_on(self, **changes):
-        """Returns the configuration with which a run goes on; refuses by name what would contradict it."""
+        """Returns the configuration a run goes on with; refuses by name what contradicts it."""
         own = dataclasses.asdict(self.recipe_values)
         for name, value in changes.pop("recipe_values", {}).items():
             if value != own[name]:

@@ -22,10 +22,11 @@ JOIN_SECONDS = 300  # that machines wait for each other: a cluster starts them m
 
 
 def choose(devices=None):
-    """Returns this process' `tf.distribute` strategy; call it before TensorFlow looks for its devices.
+    """Returns this process' `tf.distribute` strategy; call before TensorFlow looks for its devices.
 
-    With TF_CONFIG set it is one of several machines (`MultiWorkerMirroredStrategy`); otherwise it has
-    several devices (`MirroredStrategy`) where more than one is named, or more than one GPU is visible.
+    With TF_CONFIG set it is one of several machines (`MultiWorkerMirroredStrategy`); otherwise it
+    has several devices (`MirroredStrategy`) where more than one is named, or more than one GPU is
+    visible.
 
     Args:
       devices: names such as `GPU:0,GPU:2`, with commas; CPUs are logical ones, made as needed.
@@ -59,11 +60,15 @@ def choose(devices=None):
 
 
 def _join():
-    """Meets the other machines; TensorFlow alone would wait for an hour, deaf to signals and timers of Python."""
+    """Meets the other machines within `JOIN_SECONDS`.
+
+    TensorFlow alone would wait for an hour, deaf to signals and timers of Python.
+    """
     cluster = read_tf_config()
     addresses = ", ".join(address for job in cluster.values() for address in job)
     print(
-        f"waiting for the machines of TF_CONFIG ({addresses}); ends after {JOIN_SECONDS} s without them",
+        f"waiting for the machines of TF_CONFIG ({addresses}); "
+        f"ends after {JOIN_SECONDS} s without them",
         flush=True,
     )
     handler = signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -85,7 +90,10 @@ def _join():
 def read_tf_config():
     """Returns the cluster of TF_CONFIG, or raises `UsageError`, one line."""
     text = os.environ["TF_CONFIG"]
-    example = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+    example = (
+        '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+        '"task": {"type": "worker", "index": 0}}'
+    )
     try:
         config = json.loads(text)
         cluster, kind, index = (
@@ -120,18 +128,20 @@ def _several_machines(strategy):
 
 
 def check_settings(strategy, batch, dtype):
-    """Raises `UsageError` when a batch cannot be cut into equal slices, or replicas cannot compute in `dtype`."""
+    """Raises `UsageError` if the replicas cannot share a batch equally, or compute in `dtype`."""
     replicas = strategy.num_replicas_in_sync
     if (
         replicas > 1 and dtype == tf.float16
     ):  # its scaled losses decide on a replica what all must do
         raise UsageError(
-            f"float16 is for one device, and there are {replicas}; choose --mixed-precision bfloat16, or one of --devices"
+            f"float16 is for one device, and there are {replicas}; "
+            "choose --mixed-precision bfloat16, or one of --devices"
         )
     if batch % replicas:
         raise UsageError(
             f"--batch {batch} cannot be cut into {replicas} equal slices, one a replica; "
-            f"give {batch // replicas * replicas or replicas} or {(batch // replicas + 1) * replicas}"
+            f"give {batch // replicas * replicas or replicas} "
+            f"or {(batch // replicas + 1) * replicas}"
         )
 
 
@@ -143,7 +153,7 @@ def synchronise_batch_statistics(network, strategy):
 
 
 def on_slices(strategy, update, *batches):
-    """Calls `update` on every replica with its slice of the `batches`; returns what one of them returns.
+    """Calls `update` on every replica with its slice of the `batches`; returns what one returns.
 
     Args:
       strategy: a `tf.distribute` strategy.
@@ -168,7 +178,7 @@ def on_slices(strategy, update, *batches):
 
 
 def mean_over_replicas(tensors):
-    """The mean over all replicas of each tensor, on every replica; as they are where there is one."""
+    """The mean over all replicas of each tensor, on every replica; as they are if there is one."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return tensors

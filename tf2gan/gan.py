@@ -1,7 +1,8 @@
 """The GAN: two networks, two optimizers, and the training step, explicit and on one screen.
 
-The step is the original's where a recipe says nothing else. What only `modern` adds is in `modern.py`,
-and does nothing in `classic`: `moved` images, a gradient penalty, an averaged generator.
+The step is the original's where a recipe says nothing else. What only `modern` adds is in
+`modern.py`, and does nothing in `classic`: `moved` images, a gradient penalty, an averaged
+generator.
 """
 
 import functools
@@ -79,8 +80,8 @@ class GAN:
     def discriminator_step(self, real_images, latents, shifts=None):
         """Updates the discriminator alone: real images are labelled 1, generated ones 0.
 
-        The fakes come from outside the tape: no gradient reaches the generator. `classic` makes them
-        in inference mode, as the original's `g.predict` did.
+        The fakes come from outside the tape: no gradient reaches the generator. `classic` makes
+        them in inference mode, as the original's `g.predict` did.
         """
         recipe, variables = self.recipe, self.discriminator.trainable_variables
         fake_images = self._evaluate(

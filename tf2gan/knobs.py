@@ -1,4 +1,7 @@
-"""A field of a settings dataclass: its help, unit and range, how it is read and checked. Standard library."""
+"""A field of a settings dataclass: its help, unit and range, how it is read and checked.
+
+Standard library only.
+"""
 
 import dataclasses
 import difflib

@@ -31,9 +31,9 @@ def moved(images, shifts):
 
 
 def add_penalty(gradients, gan, real_images):
-    """Adds the gradients of weight / 2 * mean |d logit / d real image|^2, R1 of Mescheder et al. 2018.
+    """Adds the gradients of R1, weight / 2 * mean |d logit / d real image|^2.
 
-    In one of `penalty_every` steps, and as many times as large.
+    Of Mescheder et al. 2018; in one of `penalty_every` steps, and as many times as large.
 
     Args:
       gradients: the loss', for each of D's variables.
@@ -64,7 +64,8 @@ def add_penalty(gradients, gan, real_images):
 def move_average(average, generator, recipe, step):
     """Moves the averaged generator towards the generator, as far as `averaging_every` steps would.
 
-    The decay of a step is (1 + step) / (10 + step) at first, smaller, so that the average is quicker.
+    The decay of a step is (1 + step) / (10 + step) at first, smaller, so that the average is
+    quicker.
     """
     step = tf.cast(step, tf.float32)
     decay = tf.minimum(recipe.averaging, (1 + step) / (10 + step)) ** recipe.averaging_every

@@ -1,4 +1,4 @@
-"""How the two networks are trained: the original's recipe, and a better one. Standard library only."""
+"""How the networks are trained: the original's recipe, and a better one. Standard library only."""
 
 import dataclasses
 import textwrap
@@ -11,8 +11,8 @@ from tf2gan.knobs import check, describe, knob, nearest, read
 class Recipe:
     """Every value of a recipe; building it checks it and raises `UsageError`.
 
-    The defaults are the original's. A run's `config.json` holds all of them, so a value that is added
-    here must have a default that changes nothing: it is what older runs are read with.
+    The defaults are the original's. A run's `config.json` holds all of them, so a value that is
+    added here must have a default that changes nothing: it is what older runs are read with.
     """
 
     optimizer: str = knob(
@@ -127,7 +127,7 @@ class Recipe:
                 object.__setattr__(self, field.name, float(value))  # 1 and 1.0 are one recipe
 
     def with_changes(self, changes):
-        """The recipe with the values of a dict changed; refuses names and values that do nothing."""
+        """The recipe with some values changed; refuses wrong names and what does nothing."""
         for name in changes:
             if name not in VALUES:
                 raise UsageError(f"a recipe has no value {name!r}{nearest(name, VALUES)}")

@@ -8,12 +8,12 @@ from tf2gan.data.images import to_pixels, to_unit
 from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.networks.models import LATENT_SIZE
 from tf2gan.networks.polyphase import evaluate
+from tf2gan.progress_bar import ProgressBar
 
 # What a draw is for: two uses of one seed never share a latent.
 DISCRIMINATOR, GENERATOR, SAMPLES, CALIBRATION = 0, 1, 2, 3
 BLOCK = 128  # images evaluated at once: memory stays bounded, and one trace serves every batch
 NICE_CANDIDATES = 20  # drawn for each image that `nice` keeps (the original's figure)
-SELECTIONS = ("plain", "nice", "rejection")
 CALIBRATION_IMAGES = 10_000  # generated ones, and at most so many held-out real ones
 MOST_CANDIDATES = 1_000  # drawn for each image that `rejection` keeps, before it gives up
 INTERPOLATION_STEPS = 8  # images from one latent of a walk to the next
@@ -31,7 +31,7 @@ def draw_latents(count, *, seed, index, use):
 
 
 def sample_latents(count, *, seed):
-    """Draws the first `count` sample latents of `seed`: `[count, 100]`, a prefix of any longer draw."""
+    """The first `count` sample latents of `seed`: `[count, 100]`, a prefix of any longer draw."""
     blocks = [
         draw_latents(BLOCK, seed=seed, index=block, use=SAMPLES)
         for block in range(-(-count // BLOCK))
@@ -49,9 +49,10 @@ class Sampler:
       discriminator: the one that scores; without it scores are 0.
       dtype: what convolutions and matrix products are computed in; bfloat16 is a rounding away, and
         quicker where the machine is.
+      progress: whether to show a bar, on a terminal, where drawing takes long.
     """
 
-    def __init__(self, generator, discriminator=None, *, dtype=tf.float32):
+    def __init__(self, generator, discriminator=None, *, dtype=tf.float32, progress=False):
         @tf.function(autograph=False)  # importing autograph takes half a second
         def block(seed, index, use):
             latents = draw_latents(BLOCK, seed=seed, index=index, use=use)
@@ -65,6 +66,7 @@ class Sampler:
         self._generator = generator
         self._discriminator = discriminator
         self._dtype = dtype
+        self.progress = progress
 
     def at(self, latents):
         """Returns the images of given latents `[N, 100]`: uint8 `[N, 28, 28]`."""
@@ -89,17 +91,23 @@ class Sampler:
         ]
         return np.concatenate(blocks)[:, 0]
 
-    def blocks(self, count, seed, use=SAMPLES):
-        """Yields (pixels uint8 `[n, 28, 28]`, logits float32 `[n]`), `count` images in all."""
-        for start in range(0, count, BLOCK):
-            numbers = (tf.constant(number, tf.int64) for number in (seed, start // BLOCK, use))
-            images, logits = self._block(*numbers)
-            size = min(BLOCK, count - start)
-            yield to_pixels(images[:size, :, :, 0]), logits[:size, 0].numpy()
+    def blocks(self, count, seed, use=SAMPLES, *, bar=None):
+        """Yields (pixels uint8 `[n, 28, 28]`, logits float32 `[n]`), `count` images in all.
+
+        `bar` is a `ProgressBar` that the caller advances; without it one counts the images.
+        """
+        with bar or ProgressBar("drawing images", count, shown=self.progress) as own:
+            for start in range(0, count, BLOCK):
+                numbers = (tf.constant(number, tf.int64) for number in (seed, start // BLOCK, use))
+                images, logits = self._block(*numbers)
+                size = min(BLOCK, count - start)
+                yield to_pixels(images[:size, :, :, 0]), logits[:size, 0].numpy()
+                if bar is None:
+                    own.advance(size)
 
 
 def select(selection, sampler, count, *, seed, held_out=None):
-    """Returns (uint8 `[count, 28, 28]`, acceptance rate or None) by one of `SELECTIONS`.
+    """Returns (uint8 `[count, 28, 28]`, acceptance rate or None) plain, nice or by rejection.
 
     `held_out` are the real images `[N, 28, 28]` that `rejection` calibrates with.
     """
@@ -117,20 +125,25 @@ def nice(sampler, count, *, seed):
     """Returns the `count` images that the discriminator finds most real, best first.
 
     The original's `--nice`: 20 candidates an image, all ranked together. Memory stays bounded: only
-    the best `count` seen so far are kept. Ranking by logits equals ranking by probability, and
-    still tells apart the scores that a float32 sigmoid rounds to 1.
+    some more than the best `count` seen so far are kept. Ranking by logits equals ranking by
+    probability, and still tells apart the scores that a float32 sigmoid rounds to 1.
 
     Returns:
       uint8 `[count, 28, 28]`.
     """
-    best_images = np.zeros((0, 28, 28), np.uint8)
-    best_logits = np.zeros((0,), np.float32)
+    images, scores, held = [], [], 0
     for pixels, logits in sampler.blocks(NICE_CANDIDATES * count, seed):
-        images = np.concatenate([best_images, pixels])
-        scores = np.concatenate([best_logits, logits])
-        keep = np.argsort(-scores, kind="stable")[:count]
-        best_images, best_logits = images[keep], scores[keep]
-    return best_images
+        images, scores, held = [*images, pixels], [*scores, logits], held + len(pixels)
+        if held > 2 * count + BLOCK:  # sorting after every block would take longer than drawing it
+            images, scores = ([part] for part in _best(images, scores, count))
+            held = count
+    return _best(images, scores, count)[0]
+
+
+def _best(images, scores, count):
+    images, scores = np.concatenate(images), np.concatenate(scores)
+    keep = np.argsort(-scores, kind="stable")[:count]
+    return images[keep], scores[keep]
 
 
 def interpolation(count, *, seed, steps=INTERPOLATION_STEPS):
@@ -181,15 +194,17 @@ def rejection(sampler, count, *, seed, real_images):
     )
     uniform = np.random.Generator(np.random.Philox(key=seed))
     accepted, found, drawn = [], 0, 0
-    for pixels, logits in sampler.blocks(MOST_CANDIDATES * count, seed):
+    bar = ProgressBar("drawing until enough are accepted", count, shown=sampler.progress)
+    for pixels, logits in sampler.blocks(MOST_CANDIDATES * count, seed, bar=bar):
         ratios = scale * logits + shift
         largest = max(largest, ratios.max())
-        # At gamma 0 the sampling is exact, and as rare as the largest ratio is large; below, more is
-        # accepted. Above it would be sharper than the data.
+        # At gamma 0 the sampling is exact, and as rare as the largest ratio is large; below, more
+        # is accepted. Above it would be sharper than the data.
         gamma = min(0, _acceptance_logits(at_percentile, largest))
         chance = _sigmoid(_acceptance_logits(ratios, largest) - gamma)
         kept = pixels[uniform.random(len(pixels)) < chance]
         accepted.append(kept)
+        bar.advance(len(kept))
         found, drawn = found + len(kept), drawn + len(pixels)
         if found >= count:
             break

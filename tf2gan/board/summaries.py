@@ -23,7 +23,8 @@ DESCRIPTIONS = {
     "gradient_norm/d": "the Euclidean norm of all of D's gradients together",
     "gradient_norm/g": "the Euclidean norm of all of G's gradients together",
     "speed/images_per_second": "real images trained on in a second",
-    "quality/frechet": "Frechet distance of classifier features, of up to 10,000 generated and as many held-out images; lower is better",
+    "quality/frechet": "Frechet distance of classifier features, of up to 10,000 generated and as "
+    "many held-out images; lower is better",
     "quality/frechet_floor": "the same distance of real training images: a perfect generator's",
     "quality/precision": "the share of generated images that lie among real ones",
     "quality/precision_floor": "the same share of real training images",
@@ -34,9 +35,12 @@ DESCRIPTIONS = {
     "samples/real": "the first images of the data",
     "samples/nice": "of 1280 samples the 64 that D finds most real, best first",
     "samples/worst": "of the same 1280 the 64 that D finds least real, worst last",
-    "samples/interpolation": "each row walks from one latent to the next; the last row leads back to the first",
-    "samples/nearest": "samples in odd columns, their nearest training image (by features) to their right",
-    "histogram/score_real": "the probability of *real* that D gives to real images it was not trained on, where there are any",
+    "samples/interpolation": "each row walks from one latent to the next; "
+    "the last row leads back to the first",
+    "samples/nearest": "samples in odd columns, "
+    "their nearest training image (by features) to their right",
+    "histogram/score_real": "the probability of *real* that D gives to real images "
+    "it was not trained on, where there are any",
     "histogram/score_fake": "the probability of *real* that D gives to generated images",
 }
 CHARTS = {  # category: chart: tags
@@ -95,7 +99,7 @@ class Summaries:
                 tf.summary.histogram(tag, numbers, description=DESCRIPTIONS.get(tag))
 
     def begin(self, name, settings, graph):
-        """Writes what the run is: charts of several curves, a row in the HParams tab, the traced graph."""
+        """Writes what the run is: charts of several curves, an HParams row, the traced graph."""
         categories = [
             layout_pb2.Category(
                 title=category,
@@ -133,7 +137,7 @@ class Summaries:
             tf.summary.text(tag, indented)
 
     def flush(self):
-        """Brings the event file up to now: done before a checkpoint, so that no curve lags behind it."""
+        """Brings the event file up to now, before a checkpoint, so that no curve lags behind it."""
         self._writer.flush()
 
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tf2gan.commands import Parser, check_seed, import_tensorflow, run_command, typed
+from tf2gan.commands import SELECTIONS, Parser, check_seed, import_tensorflow, run_command, typed
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
 from tf2gan.runs.folders import find_run
@@ -22,12 +22,14 @@ def parse_flags(args=None):
     parser.add_argument(
         "--checkpoint",
         metavar="best|latest|STEP",
-        help="best: of the lowest Frechet distance; latest; or a step (default: best where there is one)",
+        help="best: of the lowest Frechet distance; latest; or a step "
+        "(default: best where there is one)",
     )
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="the generator's weights instead of a run's: .keras, .weights.h5, or the original's HDF5 file",
+        help="the generator's weights instead of a run's: "
+        ".keras, .weights.h5, or the original's HDF5 file",
     )
     parser.add_argument(
         "--discriminator-weights",
@@ -43,9 +45,10 @@ def parse_flags(args=None):
     )
     parser.add_argument(
         "--select",
-        choices=("plain", "nice", "rejection"),
+        choices=SELECTIONS,
         default="plain",
-        help="plain (default): as they come; nice: the discriminator's best of 20 candidates an image, best first; "
+        help="plain (default): as they come; "
+        "nice: the discriminator's best of 20 candidates an image, best first; "
         "rejection: a candidate is kept with a chance that follows the calibrated discriminator",
     )
     parser.add_argument(
@@ -58,7 +61,8 @@ def parse_flags(args=None):
     parser.add_argument(
         "--interpolate",
         action="store_true",
-        help="walk in a closed loop of --batch images, 8 from one latent to the next: a row each in a .png, smooth in a .gif",
+        help="walk in a closed loop of --batch images, 8 from one latent to the next: "
+        "a row each in a .png, smooth in a .gif",
     )
     parser.add_argument(
         "--seed",
@@ -92,7 +96,8 @@ def main(args=None):
             )
         if flags.interpolate and (flags.batch < 16 or flags.batch % 8):
             raise UsageError(
-                f"--interpolate goes 8 images from one latent to the next; --batch {flags.batch} must be 16, 24, 32 or so"
+                "--interpolate goes 8 images from one latent to the next; "
+                f"--batch {flags.batch} must be 16, 24, 32 or so"
             )
         if flags.weights and (flags.run or flags.checkpoint):
             raise UsageError(
@@ -126,7 +131,7 @@ def main(args=None):
 
         from tf2gan import sampling
         from tf2gan.networks import models
-        from tf2gan.runs import checkpoints
+        from tf2gan.runs import checkpoints, weights
 
         if run:
             generator, discriminator, step, best = checkpoints.restore_networks(
@@ -135,11 +140,11 @@ def main(args=None):
             print(f"{run}, step {step}" + (", its best by Frechet distance" if best else ""))
         else:
             generator, discriminator = models.build_generator(), None
-            checkpoints.load_weights(generator, flags.weights)
+            weights.load_weights(generator, flags.weights)
             if flags.discriminator_weights:
                 discriminator = models.build_discriminator()
-                checkpoints.load_weights(discriminator, flags.discriminator_weights)
-        sampler = sampling.Sampler(generator, discriminator)
+                weights.load_weights(discriminator, flags.discriminator_weights)
+        sampler = sampling.Sampler(generator, discriminator, progress=True)
         layout = {}
         if flags.interpolate:
             pixels = sampler.at(sampling.interpolation(flags.batch, seed=flags.seed))

@@ -18,9 +18,9 @@ def total_steps(config, data):
 def batch_rows(first_step, steps, *, count, batch, seed=None):
     """Which images make the batches of a window: int32 `[steps, batch]`.
 
-    File order, or with a `seed` an order of its own for every epoch. A pure function of the step, so
-    that a resumed run sees what the run that never stopped saw. The last short batch of an epoch is
-    dropped.
+    File order, or with a `seed` an order of its own for every epoch. A pure function of the step,
+    so that a resumed run sees what the run that never stopped saw. The last short batch of an epoch
+    is dropped.
     """
     rows = []
     for step in range(first_step, first_step + steps):
@@ -32,12 +32,12 @@ def batch_rows(first_step, steps, *, count, batch, seed=None):
 
 @functools.lru_cache(maxsize=2)  # a window may touch two epochs
 def _epoch_order(seed, epoch, count):
-    """A permutation of the images from (seed, epoch), by a raw stream that NumPy promises to keep."""
+    """A permutation of the images from (seed, epoch), by a raw stream NumPy promises to keep."""
     return np.argsort(np.random.Philox(key=(seed, epoch)).random_raw(count), kind="stable")
 
 
 def subset(images, count):
-    """`count` of the images, or all where there are fewer: drawn at random, always the same, in file order.
+    """`count` images, or all if there are fewer: drawn at random, always the same, in file order.
 
     Not the first ones, for some files are sorted by class; and not every n-th, for MNIST's training
     images come in turn from two groups of writers.

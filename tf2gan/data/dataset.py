@@ -14,7 +14,8 @@ class Data:
 
     Attributes:
       name: a short name for folders and titles.
-      images: uint8 `[N, 28, 28]`, the training images in file order; an `np.memmap` if they stay on disk.
+      images: uint8 `[N, 28, 28]`, the training images in file order; an `np.memmap` if they
+        stay on disk.
       labels: integers `[N]`, or None.
       test_images, test_labels: the held-out part in the same form, or None.
     """
@@ -27,7 +28,7 @@ class Data:
 
 
 def check_images(images, what):
-    """Returns uint8 images `[N, 28, 28]`, N >= 1, or raises `DataError`; a last axis of 1 is dropped."""
+    """Returns uint8 `[N, 28, 28]`, N >= 1, or raises `DataError`; a last axis of 1 is dropped."""
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
     if (
@@ -47,5 +48,6 @@ def check_labels(labels, images, what):
         return
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise DataError(
-            f"{what} is {labels.dtype} {list(labels.shape)}; expected integers [{len(images)}], one an image"
+            f"{what} is {labels.dtype} {list(labels.shape)}; "
+            f"expected integers [{len(images)}], one an image"
         )

@@ -1,4 +1,4 @@
-"""IDX files, as MNIST, Fashion-MNIST, KMNIST and EMNIST are published (the format on LeCun's page)."""
+"""IDX files, as MNIST, Fashion-MNIST, KMNIST and EMNIST are published (format: LeCun's page)."""
 
 import gzip
 import re
@@ -39,7 +39,7 @@ def load_idx_folder(path):
 def load_idx(path):
     """Loads an IDX image file, with the labels and the test part that lie beside it."""
     match = IDX_IMAGES.fullmatch(path.name)
-    # EMNIST is published with rows and columns exchanged; turned here so that letters stand upright.
+    # EMNIST is published with rows and columns exchanged; turned here so that letters are upright.
     transposed = match["head"].startswith("emnist-")
     images, labels = _read_idx_pair(path, match["head"], transposed)
     test_images = test_labels = None

@@ -4,13 +4,16 @@ No TensorFlow here: generation and tests handle pictures without it.
 """
 
 import math
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tf2gan.errors import UsageError
-from tf2gan.runs.files import replacing
+from tf2gan.progress_bar import ProgressBar
+from tf2gan.runs.files import PARTIAL, replacing
 
 SIZE = 28  # pixels a side
 OUT_FORMATS = ".png (one grid), .gif, .npz, .npy, or a folder (one PNG an image)"
@@ -111,18 +114,34 @@ def write_images(path, images, *, columns=None, seconds_per_frame=0.25):
     """
     path = Path(path)
     check_out(path)
-    folder = path if path.suffix not in (".png", ".gif", ".npz", ".npy") else path.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    if path.suffix not in (".png", ".gif", ".npz", ".npy"):
+        _write_folder(path, images)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".png":
         write_png(path, tile_grid(images, columns))
     elif path.suffix == ".gif":
         write_gif(path, images, seconds_per_frame)
-    elif path.suffix == ".npz":
-        with replacing(path) as partial:
-            np.savez_compressed(partial, images=images)
-    elif path.suffix == ".npy":
-        with replacing(path) as partial:
-            np.save(partial, images)
     else:
-        for index, image in enumerate(images):
-            write_png(path / f"{index:06d}.png", image)
+        with replacing(path) as partial:
+            if path.suffix == ".npz":
+                np.savez_compressed(partial, images=images)
+            else:
+                np.save(partial, images)
+
+
+def _write_folder(path, images):
+    """One PNG an image; none of them is there before all of them are written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}")
+    try:
+        partial.mkdir()
+        with ProgressBar("writing images", len(images)) as bar:
+            for index, image in enumerate(images):
+                Image.fromarray(image).save(partial / f"{index:06d}.png")
+                bar.advance()
+        path.mkdir(exist_ok=True)
+        for file in partial.iterdir():
+            file.replace(path / file.name)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -18,7 +18,8 @@ def load_data(source):
         layout of `keras.datasets.mnist` (`x_train` uint8 `[N, 28, 28]`; `y_train`, `x_test` and
         `y_test` if there), a folder of IDX files (plain or `.gz`, named as MNIST, Fashion-MNIST,
         KMNIST and EMNIST are published) or one IDX image file, a folder of pictures, or an `.npy`
-        uint8 `[N, 28, 28]`, which may be larger than memory: it is mapped, and read as it is needed.
+        uint8 `[N, 28, 28]`, which may be larger than memory: it is mapped, and read as it is
+        needed.
     """
     if source == "mnist":
         return load_mnist()
@@ -43,7 +44,7 @@ def load_data(source):
 
 
 def load_training_data(config):
-    """Loads the data set that a `TrainConfig` names; `DataError` when it does not fill one batch."""
+    """Loads the data set that a `TrainConfig` names; `DataError` if it does not fill one batch."""
     data = load_data(config.data)
     if len(data.images) < config.batch:
         raise DataError(

@@ -6,6 +6,7 @@ from PIL import Image, ImageOps
 from tf2gan.data.dataset import Data
 from tf2gan.data.images import SIZE
 from tf2gan.errors import DataError, brief
+from tf2gan.progress_bar import ProgressBar
 
 
 def load_pictures(path):
@@ -21,17 +22,19 @@ def load_pictures(path):
             f"{path} holds no IDX files and no pictures; expected some that Pillow reads"
         )
     images = np.empty((len(files), SIZE, SIZE), np.uint8)
-    for row, file in zip(images, files, strict=True):
-        try:
-            with Image.open(file) as picture:
-                row[:] = np.asarray(_to_grey(picture))
-        except Exception as error:  # and so do the decoders of Pillow
-            raise DataError(f"{file} cannot be read as a picture ({brief(error)})") from error
+    with ProgressBar("reading pictures", len(files)) as bar:
+        for row, file in zip(images, files, strict=True):
+            try:
+                with Image.open(file) as picture:
+                    row[:] = np.asarray(_to_grey(picture))
+            except Exception as error:  # Pillow's decoders raise whatever they stumble over
+                raise DataError(f"{file} cannot be read as a picture ({brief(error)})") from error
+            bar.advance()
     return Data(path.resolve().name, images)
 
 
 def _to_grey(picture):
-    """Turns a picture of any mode and size into 28x28 grey: scaled to cover, then cropped centrally.
+    """Turns a picture of any mode and size into 28x28 grey: scaled to cover, cropped centrally.
 
     Transparent parts become white, as on paper; 16-bit greys are scaled to 8.
     """

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 def build_optimizer(network, recipe, learning_rate, *, total_steps, dtype):
-    """Returns a recipe's optimizer for one network, its slots made: a later trace cannot make variables.
+    """Returns a recipe's optimizer for a network, slots made: a later trace cannot make variables.
 
     float16's small range needs its loss scaled, by a factor that each network finds for itself.
     """
@@ -29,7 +29,7 @@ def build_optimizer(network, recipe, learning_rate, *, total_steps, dtype):
 
 
 class OnEveryReplica:
-    """Each replica updates its own copies: `GAN` has averaged the gradients, Keras would sum them again."""
+    """Each replica updates its copies: `GAN` averaged the gradients, Keras would sum them again."""
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         for gradient, variable in zip(grads, trainable_variables, strict=True):

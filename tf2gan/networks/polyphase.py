@@ -97,7 +97,7 @@ def _bias_and_activation(layer, outputs):
 
 
 def _phase_taps(size):
-    """Which taps of a kernel of odd `size` fall on which input pixel: 0 or 1, `[phase, pixel, tap]`.
+    """Which taps of a kernel of odd `size` fall on which input pixel: 0 or 1 `[phase, pixel, tap]`.
 
     Tap u of phase a reads up-sampled pixel 2i + a + u - size // 2, which is input pixel
     i + floor((a + u - size // 2) / 2).

@@ -8,13 +8,14 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 
 def choose_dtype(mixed_precision, strategy):
-    """Returns (dtype, reason) for `TrainConfig.mixed_precision` on the devices of a `tf.distribute` strategy.
+    """Returns (dtype, reason) for a `mixed_precision` on the devices of a `tf.distribute` strategy.
 
     `auto` takes bfloat16 where the hardware multiplies matrices in it much faster than in float32,
-    float16 where it does so in float16 alone, on one device, and float32 elsewhere. The hardware says so itself: a
-    GPU by its compute capability (tensor cores: float16 from 7.0, bfloat16 from 8.0), a processor
-    by its flag amx_bf16. The older flag avx512_bf16 alone counts on AMD's processors only: on a
-    Zen 4 an iteration took 250 ms in place of 450, on an Intel Xeon 1.8 times as long.
+    float16 where it does so in float16 alone, on one device, and float32 elsewhere. The hardware
+    says so itself: a GPU by its compute capability (tensor cores: float16 from 7.0, bfloat16 from
+    8.0), a processor by its flag amx_bf16. The older flag avx512_bf16 alone counts on AMD's
+    processors only: on a Zen 4 an iteration took 250 ms in place of 450, on an Intel Xeon 1.8 times
+    as long.
     """
     if mixed_precision is None:
         return tf.float32, "the default"

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tf2gan.commands import Parser, check_seed, run_command
+from tf2gan.commands import SELECTIONS, Parser, check_seed, import_tensorflow, run_command
 from tf2gan.config import TrainConfig
 from tf2gan.data.images import SIZE, check_out, tile_grid, write_png
 from tf2gan.data.load import load_data
 from tf2gan.errors import UsageError, brief
-from tf2gan.quality.metrics import NEIGHBOURS
-from tf2gan.quality.ruler import LEAST, Ruler, why_not
-from tf2gan.runs.checkpoints import restore_networks
-from tf2gan.sampling import SELECTIONS, Sampler, select
+
+LEAST_IMAGES = 4  # in a file: precision and recall look at three neighbours of each
 
 
 def table(columns):
@@ -86,46 +84,51 @@ def main(args=None):
         check_seed(flags.seed)
         if not run and (flags.select != "plain" or flags.checkpoint):
             raise UsageError(f"--select and --checkpoint are for a run; {flags.what} is none")
-        data = load_data(flags.data or (TrainConfig.read(run).data if run else "mnist"))
-        if reason := why_not(data):
-            raise UsageError(reason)
         if flags.nearest:
             if Path(flags.nearest).suffix != ".png":
                 raise UsageError(f"--nearest is {flags.nearest}; it must end in .png")
             check_out(flags.nearest)
         images = None if run else load_images(flags.what)
-        ruler = Ruler(data)
-        if run:
-            generator, discriminator, step, _ = restore_networks(run, flags.checkpoint)
-            sampler = Sampler(generator, discriminator)
-            images, rate = select(
-                flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images
-            )
-            print(
-                f"{run}, step {step}, {flags.select}" + (f", {rate:.1%} accepted" if rate else "")
-            )
-        floor = ruler.floor(min(len(images), ruler.count))  # of as many, so that they compare
-        print("\n".join(table({"real, training": floor, "generated": ruler.measure(images)})))
-        if len(images) < LEAST:
-            print(
-                f"of {len(images)} images, less than {LEAST}, Frechet distance and recall mean little"
-            )
-        usual, close = ruler.memorising(images)
-        print(
-            f"closer to a training image than the median test image is: {usual:.1%} (fresh images: 50%)"
-        )
-        print(
-            f"closer to a training image than 99 of 100 test images are: {close:.1%} (fresh images: 1%)"
-        )
-        if flags.nearest:
-            write_png(Path(flags.nearest), tile_grid(ruler.beside_nearest(images[:64]), 16))
-            print(flags.nearest)
+        data = load_data(flags.data or (TrainConfig.read(run).data if run else "mnist"))
+        import_tensorflow()
+        measure(flags, run, images, data)
 
     run_command(command, debug=flags.debug)
 
 
+def measure(flags, run, images, data):
+    """Prints the table of a run's images, or of given ones, beside real ones."""
+    from tf2gan.quality import ruler as rulers
+    from tf2gan.runs.checkpoints import restore_networks
+    from tf2gan.sampling import Sampler, select
+
+    if reason := rulers.why_not(data):
+        raise UsageError(reason)
+    ruler = rulers.Ruler(data)
+    if run:
+        generator, discriminator, step, _ = restore_networks(run, flags.checkpoint)
+        sampler = Sampler(generator, discriminator, progress=True)
+        images, rate = select(
+            flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images
+        )
+        accepted = f", {rate:.1%} accepted" if rate else ""
+        print(f"{run}, step {step}, {flags.select}{accepted}")
+    floor = ruler.floor(min(len(images), ruler.count))  # of as many, so that they compare
+    print("\n".join(table({"real, training": floor, "generated": ruler.measure(images)})))
+    if (least := rulers.LEAST) > len(images):
+        few = f"of {len(images)} images, less than {least}"
+        print(f"{few}, Frechet distance and recall mean little")
+    usual, close = ruler.memorising(images)
+    closer = "closer to a training image than"
+    print(f"{closer} the median test image is: {usual:.1%} (fresh images: 50%)")
+    print(f"{closer} 99 of 100 test images are: {close:.1%} (fresh images: 1%)")
+    if flags.nearest:
+        write_png(Path(flags.nearest), tile_grid(ruler.beside_nearest(images[:64]), 16))
+        print(flags.nearest)
+
+
 def load_images(path):
-    """Reads uint8 images `[N, 28, 28]`, N > 3, from an `.npy`, or an `.npz` with an array `images`."""
+    """Reads uint8 images `[N, 28, 28]` from an `.npy`, or an `.npz` with an array `images`."""
     try:
         content = np.load(path, allow_pickle=False)
         images = content["images"] if hasattr(content, "files") else content
@@ -133,10 +136,10 @@ def load_images(path):
         raise UsageError(
             f"{path} is neither a run nor an array of images ({brief(error)})"
         ) from error
-    if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE) or len(images) <= NEIGHBOURS:
-        raise UsageError(
-            f"{path} holds {images.dtype} {list(images.shape)}; expected uint8 [N, 28, 28], N > {NEIGHBOURS}"
-        )
+    found = f"{images.dtype} {list(images.shape)}"
+    if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE) or len(images) < LEAST_IMAGES:
+        expected = f"uint8 [N, {SIZE}, {SIZE}], N >= {LEAST_IMAGES}"
+        raise UsageError(f"{path} holds {found}; expected {expected}")
     return images
 
 

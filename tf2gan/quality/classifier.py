@@ -1,4 +1,4 @@
-"""The small classifier whose features measure quality: bundled for MNIST, trained once for other data.
+"""The small classifier whose features measure quality: bundled for MNIST, else trained once.
 
 `python -m tf2gan.quality.classifier` trains the bundled one again.
 """
@@ -13,8 +13,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from tf2gan.commands import Parser, run_command
 from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
+from tf2gan.progress_bar import ProgressBar
 from tf2gan.runs.files import replacing
 
 MNIST_WEIGHTS = Path(__file__).parent / "mnist_classifier.keras"
@@ -46,8 +48,12 @@ class Classifier:
         )
 
     def __call__(self, pixels):
-        """Maps uint8 `[N, 28, 28]` to (features `[N, 64]`, probabilities `[N, classes]`), float32."""
-        blocks = [self._evaluate(pixels[i : i + BLOCK]) for i in range(0, len(pixels), BLOCK)]
+        """Maps uint8 `[N, 28, 28]` to float32 features `[N, 64]`, probabilities `[N, classes]`."""
+        blocks = []
+        with ProgressBar("looking at images", len(pixels)) as bar:
+            for i in range(0, len(pixels), BLOCK):
+                blocks.append(self._evaluate(pixels[i : i + BLOCK]))
+                bar.advance(BLOCK)
         features, logits = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return features, tf.nn.softmax(logits).numpy()
 
@@ -77,14 +83,13 @@ def build_classifier(classes):
     )
 
 
-def train_classifier(images, labels, *, seed=0, verbose=0):
+def train_classifier(images, labels, *, seed=0):
     """Trains a classifier from nothing on images that are turned, moved and scaled a little.
 
     Args:
       images: uint8 `[N, 28, 28]`.
       labels: integers `[N]` from 0.
       seed: fixes initial weights, order and distortions.
-      verbose: as in `keras.Model.fit`.
 
     Returns:
       The Keras model.
@@ -115,7 +120,9 @@ def train_classifier(images, labels, *, seed=0, verbose=0):
         keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.002, steps)),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    model.fit(batches, epochs=EPOCHS, verbose=verbose)
+    with ProgressBar("training the classifier", steps) as bar:
+        count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: bar.advance())
+        model.fit(batches, epochs=EPOCHS, shuffle=False, verbose=0, callbacks=[count])
     trained = build_classifier(model.output_shape[-1])
     trained.set_weights(model.get_weights())  # without the optimizer, which would be saved too
     return trained
@@ -160,12 +167,20 @@ def load_classifier(data):
     return Classifier(model)
 
 
-def main():
-    data = load_data("mnist")
-    model = train_classifier(data.images, data.labels, verbose=2)
-    model.save(MNIST_WEIGHTS)
-    accuracy = Classifier(model).accuracy(data.test_images, data.test_labels)
-    print(f"{MNIST_WEIGHTS}: {accuracy:.2%} of the test images right; key {data_key(data)}")
+def main(args=None):
+    prog = "python -m tf2gan.quality.classifier"
+    parser = Parser(prog=prog, description="Train the bundled classifier again, in its place.")
+    parser.parse_args(args)
+
+    def command():
+        data = load_data("mnist")
+        model = train_classifier(data.images, data.labels)
+        with replacing(MNIST_WEIGHTS) as partial:
+            model.save(partial)
+        accuracy = Classifier(model).accuracy(data.test_images, data.test_labels)
+        print(f"{MNIST_WEIGHTS}: {accuracy:.2%} of the test images right; key {data_key(data)}")
+
+    run_command(command, debug=False)
 
 
 if __name__ == "__main__":

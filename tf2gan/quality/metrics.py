@@ -1,9 +1,11 @@
-"""Distances and shares of two sets of features: Frechet distance, precision, recall, classifier score."""
+"""How two sets of features compare: Frechet distance, precision, recall, classifier score."""
 
 import functools
 
 import numpy as np
 import tensorflow as tf
+
+from tf2gan.progress_bar import ProgressBar
 
 NEIGHBOURS = 3  # k of precision and recall
 BLOCK = 1000  # points compared with all others at once
@@ -58,12 +60,15 @@ def _rowwise(reduce, points, others, *more):
     """Applies `reduce` to blocks of points and all `others`: memory stays bounded."""
     others, more = tf.constant(others), map(tf.constant, more)
     given = (others, tf.reduce_sum(others**2, 1), *more)
-    return np.concatenate(
-        [reduce(points[i : i + BLOCK], *given).numpy() for i in range(0, len(points), BLOCK)]
-    )
+    reduced = []
+    with ProgressBar("comparing images", len(points)) as bar:
+        for i in range(0, len(points), BLOCK):
+            reduced.append(reduce(points[i : i + BLOCK], *given).numpy())
+            bar.advance(BLOCK)
+    return np.concatenate(reduced)
 
 
-# Traced here, once for all sets: TensorFlow warns on the terminal of functions that are made in a loop.
+# Traced here, once for all sets: TensorFlow warns on the terminal of functions made in a loop.
 _on_any = functools.partial(tf.function, autograph=False, reduce_retracing=True)
 
 

@@ -1,8 +1,8 @@
 """How good generated images are, in numbers.
 
-The ruler is a small classifier of the data set (`tf2gan.quality.classifier`): what Inception's features are
-for photographs, its features are for digits. Figures of different classifiers, or of different N,
-cannot be compared; the real-versus-real floor stands beside them for that reason.
+The ruler is a small classifier of the data set (`tf2gan.quality.classifier`): what Inception's
+features are for photographs, its features are for digits. Figures of different classifiers, or of
+different N, cannot be compared; the real-versus-real floor stands beside them for that reason.
 """
 
 import dataclasses
@@ -34,7 +34,8 @@ class Quality:
       frechet: Frechet distance of the two sets of features as Gaussians (Heusel et al. 2017, with
         this classifier in place of Inception); 0 for equal sets, lower is better.
       precision: the share of images that lie among real ones; 0 to 1.
-      recall: the share of real images that lie among these; 0 to 1 (Kynkaanniemi et al. 2019, k = 3).
+      recall: the share of real images that lie among these; 0 to 1 (Kynkaanniemi et al. 2019,
+        k = 3).
       score: exp of the mean divergence between an image's classes and all images' classes
         (Salimans et al. 2016); 1 to the number of classes.
       confidence: the mean probability of an image's most probable class.
@@ -53,7 +54,7 @@ class Quality:
     def class_entropy(self):
         """The entropy of the histogram in bits; log2 of the number of classes when all are even."""
         shares = self.histogram[self.histogram > 0]
-        return float(-np.sum(shares * np.log2(shares)))
+        return float(np.sum(shares * np.log2(1 / shares)))
 
     def scalars(self):
         """TensorBoard's tags and values."""
@@ -71,17 +72,18 @@ class Quality:
     def line(self):
         """The figures for a log, on one line."""
         return (
-            f"Frechet distance {self.frechet:.1f}  precision {self.precision:.2f}  recall {self.recall:.2f}  "
-            f"most frequent class {self.histogram.max():.1%}  (N = {self.count})"
+            f"Frechet distance {self.frechet:.1f}  precision {self.precision:.2f}  "
+            f"recall {self.recall:.2f}  most frequent class {self.histogram.max():.1%}  "
+            f"(N = {self.count})"
         )
 
 
 class Ruler:
     """Measures images against the held-out images of a data set; build it once, it is used often.
 
-    The reference is the test part. Where there is none, it is half of the training images; floor and
-    memorising then compare with the rest (the networks have seen all of them, so that images learnt by
-    heart come out well). Check `why_not` first.
+    The reference is the test part. Where there is none, it is half of the training images; floor
+    and memorising then compare with the rest (the networks have seen all of them, so that images
+    learnt by heart come out well). Check `why_not` first.
 
     Args:
       data: a `tf2gan.data.Data` with labels.
@@ -102,7 +104,7 @@ class Ruler:
         self._radii = neighbour_radii(self.reference_features)
 
     def measure(self, pixels):
-        """Returns the `Quality` of uint8 images `[N, 28, 28]`; N = `count` compares with `floor`."""
+        """The `Quality` of uint8 images `[N, 28, 28]`; N = `count` compares with `floor`."""
         return self._measure(*self.classifier(pixels))
 
     def _measure(self, features, probabilities):
@@ -119,7 +121,7 @@ class Ruler:
         )
 
     def floor(self, count=None):
-        """The `Quality` of real training images, by default `count`: what a perfect generator would reach."""
+        """The `Quality` of real training images, by default `count`: a perfect generator's."""
         return self._measure(
             *(subset(of_all[self._rest], count or self.count) for of_all in self._training)
         )
@@ -159,5 +161,8 @@ def why_not(data):
     if images is None:
         part, images, least = "training", data.images, 2 * LEAST  # half of them are the reference
     if len(images) < least:
-        return f"quality is not measured: {data.name} has {len(images)} {part} images, less than {least}"
+        return (
+            f"quality is not measured: {data.name} has {len(images)} {part} images, "
+            f"less than {least}"
+        )
     return None

@@ -15,12 +15,12 @@ from tf2gan.runs.files import replacing
 from tf2gan.runs.weights import NETWORKS
 
 CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
-# What reading a damaged checkpoint raises: every tensor and every block of the index has a checksum.
+# What reading a damaged checkpoint raises: every tensor and every index block has a checksum.
 DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError, DecodeError)
 
 
 class Checkpoints:
-    """The checkpoints of one run: both networks, both optimizers and the step; and the best networks.
+    """The checkpoints of one run: both networks, both optimizers, the step; and the best networks.
 
     Args:
       gan: a `tf2gan.gan.GAN`.
@@ -70,14 +70,15 @@ class Checkpoints:
     def keep_best(self, frechet):
         """Saves the present networks as `checkpoints/best` if no Frechet distance was lower.
 
-        A run that was killed may find there what it is yet to reach: the same step comes out the same.
+        A run that was killed may find there what it is yet to reach: the same step comes out the
+        same.
         """
         if frechet < _best_frechet(self._best.latest_checkpoint):
             self._frechet.assign(frechet)
             self._best.save(checkpoint_number=self._gan.step.numpy())
 
     def forget_best_after(self, step):
-        """Removes the best checkpoint if it is of a later step: what is done again comes out otherwise."""
+        """Removes a best checkpoint of a later step: what is done again comes out otherwise."""
         best = best_figures(self._run)
         if best and best["step"] > step:
             shutil.rmtree(self._folder / "best")
@@ -202,7 +203,8 @@ def restore_networks(run, which=None, *, discriminator=True):
         except DAMAGED as error:
             if which not in (None, "latest"):
                 raise Tf2ganError(
-                    f"checkpoint {path} is damaged ({brief(error)}); choose another with --checkpoint"
+                    f"checkpoint {path} is damaged ({brief(error)}); "
+                    "choose another with --checkpoint"
                 ) from error
             warn_damaged(path, error)
         else:

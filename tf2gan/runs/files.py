@@ -29,7 +29,7 @@ def replacing(path):
 
 @contextlib.contextmanager
 def locked(path, *, wait):
-    """Holds a lock on the file `path` while the body runs; the system frees it when its holder dies.
+    """Holds a lock on the file `path` while the body runs; the system frees it if its holder dies.
 
     A file system that has no locks does not stop anyone from working: there, nothing is held.
 

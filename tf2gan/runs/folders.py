@@ -1,4 +1,7 @@
-"""Run folders: `LOGDIR/00000-mnist-classic/`. Standard library only, so that mistakes answer fast."""
+"""Run folders: `LOGDIR/00000-mnist-classic/`.
+
+Standard library only, so that mistakes answer fast.
+"""
 
 import os
 import re

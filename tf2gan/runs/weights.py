@@ -54,7 +54,7 @@ def load_weights(model, path):
 
 
 def load_seed_weights(model, path):
-    """Loads the HDF5 file that the original's `save_weights(name, True)` wrote, whatever its extension.
+    """Loads an HDF5 file of the original's `save_weights(name, True)`, whatever its extension.
 
     Layers are matched by their order, not by name: the original's names depend on what else its
     process had built. Nothing is changed unless every array has the shape of its variable.
@@ -85,7 +85,7 @@ def load_seed_weights(model, path):
         wrong = next(
             (
                 f"array {i} has shape {list(a)}, not {list(b)}"
-                for i, (a, b) in enumerate(zip(found, expected))
+                for i, (a, b) in enumerate(zip(found, expected, strict=False))
                 if a != b
             ),
             f"it has {len(found)} arrays, not {len(expected)}",

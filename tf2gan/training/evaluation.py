@@ -19,8 +19,8 @@ class Evaluation:
 
     Args:
       gan: a `tf2gan.gan.GAN`.
-      data: the `tf2gan.data.Data` it is trained on. Without labels, or with few images, pictures and
-        histograms are written, and a line says why there are no figures.
+      data: the `tf2gan.data.dataset.Data` it is trained on. Without labels, or with few images,
+        pictures and histograms are written, and a line says why there are no figures.
       summaries: the run's `Summaries`.
     """
 
@@ -39,7 +39,7 @@ class Evaluation:
             print(self._unmeasured)
 
     def at(self, step):
-        """Evaluates the GAN at `step`; returns its `Quality`, or None where that is not measured."""
+        """Evaluates the GAN at `step`; returns its `Quality`, or None where it is not measured."""
         if self._ruler is None and not self._unmeasured:
             self._ruler = Ruler(self._data)  # late: its classifier may have to be trained
             self._floor = self._ruler.floor()

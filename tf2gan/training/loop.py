@@ -65,7 +65,7 @@ def train(config, logdir, *, data=None, started=None, profile=False, strategy=No
 
 
 def resume(run, *, data=None, started=None, profile=False, strategy=None, **changes):
-    """Goes on with the run in the folder `run` from its newest whole checkpoint; returns the folder.
+    """Goes on with a run from its newest whole checkpoint; returns its folder.
 
     Without a checkpoint the run starts over in its folder; finished, it is left as it is.
 
@@ -106,7 +106,8 @@ def _hold_and_fit(config, data, run, started, profile, strategy):
         raise
     except (OSError, tf.errors.OpError) as error:
         raise Tf2ganError(
-            f"{run} stopped ({why(error, strategy)}); its checkpoints are as they were, {_newest(run)}: "
+            f"{run} stopped ({why(error, strategy)}); "
+            f"its checkpoints are as they were, {_newest(run)}: "
             f"when that is put right, go on with {resume_command(run)}"
         ) from error
     except Exception as error:
@@ -118,9 +119,9 @@ def _hold_and_fit(config, data, run, started, profile, strategy):
 def _saving_what_was_trained(gan, run, summaries, checkpoints):
     """Saves before an error that nobody foresaw ends the loop.
 
-    Yields an object whose `whole` says whether the networks are those of a whole step: inside a window
-    that failed they are not. A disk that refuses to write leaves the checkpoints as they were, as it
-    does elsewhere: what lies behind them is done again.
+    Yields an object whose `whole` says whether the networks are those of a whole step: inside a
+    window that failed they are not. A disk that refuses to write leaves the checkpoints as they
+    were, as it does elsewhere: what lies behind them is done again.
     """
     state = SimpleNamespace(whole=False)
     try:
@@ -145,7 +146,7 @@ def _fault(run, error, kept, strategy):
 
 
 def _assist(config, data, strategy):
-    """What a machine that is not the chief does: the chief's windows, from the chief's state, nothing else."""
+    """What a machine that is not the chief does: the chief's windows, from the chief's state."""
     try:
         gan = GAN(config, total_steps=total_steps(config, data), strategy=strategy)
         take_from_chief([gan.step, *gan.variables], strategy)
@@ -233,7 +234,8 @@ def _fit(config, data, run, started, profile, strategy):
                     checkpoints.save()
                 if stopping and step < total:
                     raise Stopped(
-                        f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
+                        f"stopped and saved at step {step} of {total}; "
+                        f"go on with: {resume_command(run)}",
                         stop.received or signal.SIGTERM,
                     )
                 progress.resume()
@@ -242,8 +244,9 @@ def _fit(config, data, run, started, profile, strategy):
 
 def _gone_bad(run, what, window):
     return Tf2ganError(
-        f"{what} after {window} of {run}, which stops here; {_newest(run)}. The same settings would lead "
-        "there again: start a new run with another --seed, --batch or --mixed-precision"
+        f"{what} after {window} of {run}, which stops here; {_newest(run)}. "
+        "The same settings would lead there again: "
+        "start a new run with another --seed, --batch or --mixed-precision"
     )
 
 

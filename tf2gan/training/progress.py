@@ -7,7 +7,7 @@ import keras
 
 
 class Progress:
-    """Reports the windows of a run: a bar with ETA on a terminal, one plain line a window elsewhere.
+    """Reports the windows of a run: a bar with ETA on a terminal, one plain line each elsewhere.
 
     Args:
       first: steps done before this process started.
@@ -45,7 +45,7 @@ class Progress:
         print(f"step {step}/{self._total}  {quality.line()}", flush=True)
 
     def resume(self):
-        """Starts the clock of the next window: what was written since the last is none of its speed."""
+        """Starts the next window's clock: what was written since the last is none of its speed."""
         self._time = time.perf_counter()
 
     @property
@@ -54,6 +54,7 @@ class Progress:
         return (self._step - self._first) * self._batch / self._seconds
 
     def costs(self):
-        """A line: the seconds of the steps, and of all that was shown, measured and saved around them."""
+        """A line: the seconds of the steps, and of all that was done around them."""
         around = time.perf_counter() - self._began - self._seconds
-        return f"steps {self._seconds:.1f} s; around them {around:.1f} s ({around / self._seconds:.1%})"
+        share = around / self._seconds
+        return f"steps {self._seconds:.1f} s; around them {around:.1f} s ({share:.1%})"

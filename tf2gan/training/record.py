@@ -24,7 +24,7 @@ TIMELAPSE_FRAMES = 60  # at most: a megabyte or so
 
 
 class Pictures:
-    """The grids of the same 64 latents over the whole run, in TensorBoard and in the run's folder."""
+    """The grids of the same 64 latents over the run, in TensorBoard and in the run's folder."""
 
     def __init__(self, gan, run, summaries):
         self._sampler, self._seed = Sampler(gan.averaged_generator), gan.config.seed
@@ -104,7 +104,7 @@ def tidy(run, config, step):
 
 @contextmanager
 def profile_of(run, step):
-    """Profiles a window for the Profile tab; marked as a step, or its overview of a GPU is empty."""
+    """Profiles a window for the Profile tab, marked as a step: else its overview is empty."""
     profiler = tf.profiler.experimental
     with profiler.Profile(str(run)), profiler.Trace("window", step_num=step, _r=1):
         yield

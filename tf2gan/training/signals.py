@@ -1,4 +1,4 @@
-"""Stopping politely: SIGINT (Ctrl-C) and SIGTERM end a run after its window. Standard library only."""
+"""Stopping politely: SIGINT (Ctrl-C) and SIGTERM end a run after its window."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ TOGETHER = (
 
 
 class StopSignals:
-    """While entered, notes the first SIGINT or SIGTERM in `received`; a second one ends the process.
+    """While entered, notes the first SIGINT or SIGTERM in `received`; a second ends the process.
 
     One within `TOGETHER` seconds of the first is its copy, and does nothing.
 

@@ -11,8 +11,8 @@ from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
 def windows(config, data, step):
     """The windows of a run from `step` to its end, as `GAN.train_steps` takes them.
 
-    Images in memory are put on the device once. Of a memory-mapped file only a window's own are read,
-    while the window before it is computed.
+    Images in memory are put on the device once. Of a memory-mapped file only a window's own are
+    read, while the window before it is computed.
 
     Yields:
       (the step at which the window ends, uint8 images `[N, 28, 28]`, int32 rows of them
