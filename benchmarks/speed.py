@@ -23,12 +23,13 @@ sys.path.insert(0, str(ROOT))
 GFLOP_AT_128 = 72.5  # of one iteration in polyphase form, at batch 128
 
 
-def ours(precision, batch, steps):
+def ours(precision, batch, steps, recipe="classic", jit_compile="auto"):
     """Windows of `train_steps`, as `train.py` runs them."""
     from tf2gan.config import TrainConfig
     from tf2gan.gan import GAN
 
-    gan = GAN(TrainConfig(batch=batch, mixed_precision=precision))
+    how = {"recipe": recipe, "jit_compile": jit_compile, "mixed_precision": precision}
+    gan = GAN(TrainConfig(batch=batch, **how))
     images, rows = mnist_tensor(), window(batch, steps)
     return lambda: float(gan.train_steps(images, rows)["loss/d"])
 
@@ -84,8 +85,8 @@ def original(batch, steps):
     return run
 
 
-def pytorch(autocast, batch, steps):
-    """The same graphs and step in eager PyTorch, channels last."""
+def pytorch(autocast, batch, steps, *, compiled=False):
+    """The same graphs and step in PyTorch, channels last; eager, or by `torch.compile`."""
     import torch
     from torch import nn
 
@@ -118,6 +119,8 @@ def pytorch(autocast, batch, steps):
         nn.Linear(1024, 1),
     )
     g, d = (net.to(device, memory_format=torch.channels_last) for net in (g, d))
+    if compiled:
+        g, d = torch.compile(g), torch.compile(d)
     d_optimizer, g_optimizer = (
         torch.optim.SGD(net.parameters(), 0.001, momentum=0.9, nesterov=True) for net in (d, g)
     )
@@ -211,12 +214,12 @@ def contestants(batch, steps):
 class Worker:
     """A process that prepares one contestant and runs it a turn at a time."""
 
-    def __init__(self, expression):
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "passive"}
+    def __init__(self, expression, **environment):
+        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "passive"}
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--worker", expression],
             text=True,
-            env=environment,
+            env={**os.environ, **quiet, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -226,9 +229,16 @@ class Worker:
 
     def turn(self):
         """Runs one turn and returns its seconds."""
-        self.process.stdin.write("go\n")
+        return float(self._ask("go"))
+
+    def peak(self):
+        """The most memory that the work has taken on a GPU, in MB; 0 without one."""
+        return int(self._ask("peak"))
+
+    def _ask(self, what):
+        self.process.stdin.write(f"{what}\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        return self.process.stdout.readline()
 
     def close(self):
         self.process.stdin.close()
@@ -240,22 +250,67 @@ def work(expression):
     run()
     run()
     print("ready", flush=True)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        if line == "peak\n":
+            print(peak_memory() // 2**20, flush=True)
+            continue
         start = time.perf_counter()
         run()
         print(time.perf_counter() - start, flush=True)
 
 
-def measure(table, rounds):
-    """Seconds of a turn of each contestant, their turns alternating: name -> median."""
-    workers = {name: Worker(expression) for name, expression in table.items()}
-    turns = {name: [] for name in table}
+def peak_memory():
+    """Bytes of GPU memory that this process has taken at most."""
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return 0
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+
+
+def turns(workers, rounds):
+    """Median seconds of a turn of each worker, their turns alternating; by the workers' names."""
+    seconds = {name: [] for name in workers}
     for _ in range(rounds):
         for name, worker in workers.items():
-            turns[name].append(worker.turn())
+            seconds[name].append(worker.turn())
+    return {name: statistics.median(found) for name, found in seconds.items()}
+
+
+def measure(table, rounds):
+    """`turns` of contestants, name -> expression, that are started for it and ended again."""
+    workers = {name: Worker(expression) for name, expression in table.items()}
+    seconds = turns(workers, rounds)
     for worker in workers.values():
         worker.close()
-    return {name: statistics.median(times) for name, times in turns.items()}
+    return seconds
+
+
+def with_and_without_onednn(batch, steps, rounds):
+    """Prints milliseconds an iteration with oneDNN's kernels and with TensorFlow's own."""
+    table = {
+        "this code, classic": f"ours(None, {batch}, {steps})",
+        "this code, modern": f"ours(None, {batch}, {steps}, 'modern')",
+        "the original's loop, Keras 3": f"original({batch}, {steps})",
+        "4096 x 4096 matrix product": "matrix_product('float32')",
+    }
+    workers = {
+        (name, switch): Worker(expression, TF_ENABLE_ONEDNN_OPTS=switch)
+        for name, expression in table.items()
+        for switch in "10"
+    }
+    seconds = turns(workers, rounds)
+    for worker in workers.values():
+        worker.close()
+    print(f"float32, batch {batch}, ms an iteration, medians of {rounds} turns of {steps}\n")
+    print("| | with oneDNN | without | ratio |\n| --- | --- | --- | --- |")
+    for name in table:
+        count = 1 if "product" in name else steps
+        on, off = (1000 * seconds[name, switch] / count for switch in "10")
+        print(f"| {name} | {on:.0f} | {off:.0f} | {off / on:.2f} |")
 
 
 def whole(precision, batch, steps):
@@ -315,9 +370,14 @@ def main():
         help="what --whole computes in, as of train.py (default: float32)",
     )
     parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--onednn", action="store_true", help="with oneDNN's kernels and without, instead"
+    )
     flags = parser.parse_args()
     if flags.worker:
         work(flags.worker)
+    elif flags.onednn:
+        with_and_without_onednn(flags.batch, flags.steps, flags.rounds)
     elif flags.whole:
         whole(flags.mixed_precision, flags.batch, flags.whole)
     elif flags.sizes:

@@ -14,18 +14,19 @@ import train
 FLOORS = [  # drawn from the top; each imports from floors below it alone
     "cli",
     "training",
-    "gan modern distribution",
+    "gan execution modern distribution",
     "board",
     "quality",
     "sampling",
     "data",
     "runs",
     "networks",
-    "config recipes knobs errors commands progress_bar",
+    "config recipes knobs errors commands progress_bar onednn",
 ]
 # What mistakes are told with, before TensorFlow is imported; NumPy and Pillow are quick.
 WITHOUT_TENSORFLOW = (
-    "config recipes knobs errors commands progress_bar data runs.files runs.folders training.signals"
+    "config recipes knobs errors commands progress_bar onednn data runs.files runs.folders "
+    "training.signals"
 )
 FILES = {
     ".".join(path.relative_to(ROOT / "tf2gan").with_suffix("").parts): path

@@ -6,6 +6,10 @@ with the first that needs it.
 
 import importlib
 
+from tf2gan import onednn
+
+onednn.switch_on()  # before anything of this package imports TensorFlow
+
 __version__ = "0.2.0.dev0"
 
 _MODULES = {  # public name: the module that holds it

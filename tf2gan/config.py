@@ -10,7 +10,12 @@ from tf2gan.knobs import check, knob
 from tf2gan.recipes import BATCHES, RECIPES, RECIPES_OF_0_1, VALUES, Recipe, differences
 
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
-RESUMABLE = ("epochs", "steps", "mixed_precision")  # what may change when a run goes on
+RESUMABLE = (
+    "epochs",
+    "steps",
+    "mixed_precision",
+    "jit_compile",
+)  # what may change when a run goes on
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,79}")
 
 
@@ -57,6 +62,11 @@ class TrainConfig:
         "compute in a smaller type, weights in float32: auto chooses the fast one for the device; "
         "without the flag, float32 throughout",
         choices=PRECISIONS,
+    )
+    jit_compile: str = knob(
+        "auto",
+        "compile the step with XLA: auto is on for one GPU, off elsewhere",
+        choices=("auto", "on", "off"),
     )
     log_every: int = knob(
         10, "steps between two points of a curve, at most", at_least=1, at_most=10_000

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf2gan.errors import Tf2ganError, UsageError, brief
+from tf2gan.networks.precision import computing_gpus
 
 JOIN_SECONDS = 300  # that machines wait for each other: a cluster starts them minutes apart
 
@@ -143,6 +144,22 @@ def check_settings(strategy, batch, dtype):
             f"give {batch // replicas * replicas or replicas} "
             f"or {(batch // replicas + 1) * replicas}"
         )
+
+
+def choose_jit(asked, strategy):
+    """Whether XLA compiles the step, and why, for `TrainConfig.jit_compile`.
+
+    `auto` is on for one GPU: there it makes one launch of some hundred. On a processor it is
+    slower, and TensorFlow's strategies of several replicas do not go with it.
+    """
+    replicas, gpus = strategy.num_replicas_in_sync, len(computing_gpus(strategy))
+    if asked == "on" and replicas > 1:
+        raise UsageError(
+            f"--jit-compile on is for one device, and there are {replicas}; leave it out"
+        )
+    if asked != "auto":
+        return asked == "on", "as asked"
+    return gpus == replicas == 1, "auto: it is for one GPU"
 
 
 def synchronise_batch_statistics(network, strategy):

@@ -10,25 +10,14 @@ import functools
 import keras
 import tensorflow as tf
 
-from tf2gan.data.images import to_unit
-from tf2gan.distribution import mean_over_replicas, on_slices, synchronise_batch_statistics
-from tf2gan.modern import add_penalty, draw_shifts, move_average, moved
+from tf2gan.distribution import mean_over_replicas, synchronise_batch_statistics
+from tf2gan.execution import METRICS as METRICS
+from tf2gan.execution import Execution, every
+from tf2gan.modern import add_penalty, move_average, moved
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.networks.optimizers import build_optimizer
 from tf2gan.networks.polyphase import evaluate
 from tf2gan.networks.precision import choose_dtype
-from tf2gan.sampling import DISCRIMINATOR, GENERATOR, draw_latents
-
-METRICS = (
-    "loss/d",
-    "loss/g",
-    "score/real",
-    "score/fake",
-    "accuracy/real",
-    "accuracy/fake",
-    "gradient_norm/d",
-    "gradient_norm/g",
-)
 
 
 class GAN:
@@ -47,12 +36,14 @@ class GAN:
       d_optimizer, g_optimizer: Keras optimizers, built for the variables of one network each.
       step: int64 scalar variable, the training steps done.
       dtype, dtype_reason: what convolutions and matrix products compute in, and why.
+      jit_compile, jit_reason: whether XLA compiles the step, and why.
+      train_steps: runs a window of steps in one call; see `tf2gan.execution.Execution`.
     """
 
     def __init__(self, config, *, total_steps=None, strategy=None):
         self.config = config
         self.recipe = recipe = config.recipe_values
-        self._shift_from = int(recipe.shift_after * (total_steps or 0))
+        self.shift_from = int(recipe.shift_after * (total_steps or 0))
         self.strategy = strategy or tf.distribute.get_strategy()
         self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision, self.strategy)
         build = functools.partial(build_optimizer, total_steps=total_steps, dtype=self.dtype)
@@ -68,16 +59,11 @@ class GAN:
         self._evaluate = functools.partial(evaluate, dtype=self.dtype)
         # Keras' own mean would divide by the number of replicas: it expects gradients to be summed.
         self._cross_entropies = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
-        # One trace serves every window length and every data set.
-        self.train_steps = tf.function(
-            self._train_steps,
-            input_signature=[
-                tf.TensorSpec((None, 28, 28), tf.uint8),
-                tf.TensorSpec((None, config.batch), tf.int32),
-            ],
-        )
+        self._execution = Execution(self)
+        self.jit_compile, self.jit_reason = self._execution.jit_compile, self._execution.jit_reason
+        self.train_steps = self._execution.train_steps  # many of them, in one call
 
-    def discriminator_step(self, real_images, latents, shifts=None):
+    def discriminator_step(self, real_images, latents, shifts=None, penalty_due=False):
         """Updates the discriminator alone: real images are labelled 1, generated ones 0.
 
         The fakes come from outside the tape: no gradient reaches the generator. `classic` makes
@@ -87,7 +73,9 @@ class GAN:
         fake_images = self._evaluate(
             self.generator, latents, training=recipe.fakes_in_training_mode
         )
-        images = tf.concat([moved(real_images, shifts), moved(fake_images, shifts)], 0)
+        real_images = moved(real_images, shifts, recipe.shift)
+        fake_images = moved(fake_images, shifts, recipe.shift)
+        images = tf.concat([real_images, fake_images], 0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             logits = self._evaluate(self.discriminator, images, training=True, logits=True)
@@ -97,7 +85,7 @@ class GAN:
             scaled_loss = self.d_optimizer.scale_loss(loss)  # float16's; `apply` divides it out
         gradients = tape.gradient(scaled_loss, variables)
         if recipe.gradient_penalty:
-            gradients = add_penalty(gradients, self, tf.split(images, 2)[0])
+            gradients = add_penalty(gradients, self, real_images, penalty_due)
         gradients = mean_over_replicas(gradients)
         gradient_norm = tf.linalg.global_norm(gradients) / self.d_optimizer.scale_loss(1.0)
         self.d_optimizer.apply(gradients, variables)
@@ -119,7 +107,8 @@ class GAN:
         variables = self.generator.trainable_variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
-            fake_images = moved(self._evaluate(self.generator, latents, training=True), shifts)
+            fake_images = self._evaluate(self.generator, latents, training=True)
+            fake_images = moved(fake_images, shifts, self.recipe.shift)
             logits = self._evaluate(self.discriminator, fake_images, training=True, logits=True)
             loss = tf.reduce_mean(self._cross_entropies(tf.ones_like(logits), logits))
             scaled_loss = self.g_optimizer.scale_loss(loss)
@@ -128,7 +117,9 @@ class GAN:
         self.g_optimizer.apply(gradients, variables)
         return {"loss/g": loss, "gradient_norm/g": gradient_norm}
 
-    def train_step(self, real_images, discriminator_latents, generator_latents, shifts=None):
+    def train_step(
+        self, real_images, discriminator_latents, generator_latents, shifts=None, *, step=None
+    ):
         """One step: the discriminator is updated first, then the generator through the updated one.
 
         Given its inputs it draws nothing at random. Call it inside a `tf.function` for speed.
@@ -137,53 +128,34 @@ class GAN:
           real_images: float32 `[B, 28, 28, 1]` in [-1, 1].
           discriminator_latents: float32 `[B, 100]` in [-1, 1], for the fakes shown to D.
           generator_latents: float32 `[B, 100]` in [-1, 1], fresh ones for the generator's update.
-          shifts: int32 `[B, 2]`, the pixels down and right by which what D sees is moved; None for
+          shifts: `[B, 2]`, the whole pixels down and right by which what D sees is moved; None for
             none.
+          step: the number of this step, if the caller has it on the host; `self.step` itself is
+            on the device.
 
         Returns:
-          A dict of float32 scalars, one for each name in `METRICS`.
+          A dict of float32 scalars, one for each name in `execution.METRICS`.
         """
-
-        def update(real_images, discriminator_latents, generator_latents, *shifts):
-            metrics = self.discriminator_step(real_images, discriminator_latents, *shifts)
-            metrics.update(self.generator_step(generator_latents, *shifts))
-            return metrics
-
+        recipe, step = self.recipe, self.step if step is None else step
         batches = [real_images, discriminator_latents, generator_latents]
-        metrics = on_slices(self.strategy, update, *batches, *([] if shifts is None else [shifts]))
-        if self.recipe.averaging and self.step % self.recipe.averaging_every == 0:
-            move_average(self.averaged_generator, self.generator, self.recipe, self.step)
+        batches += [] if shifts is None else [shifts]
+        due = every(recipe.penalty_every, step) if recipe.gradient_penalty else False
+        metrics = self._execution.update(due, batches)
+        if recipe.averaging:
+            average = functools.partial(
+                move_average, self.averaged_generator, self.generator, recipe, self.step
+            )
+            tf.cond(every(recipe.averaging_every, step), average, lambda: None)
         self.step.assign_add(1)
         return metrics
 
-    def _train_steps(self, images, rows):
-        """Runs one window of steps in the graph: Python is entered once a window, not once a step.
-
-        Args:
-          images: the data set, uint8 `[N, 28, 28]`, kept on the device.
-          rows: int32 `[steps, B]`, which images make each batch.
-
-        Returns:
-          A dict of float32 scalars: the mean of each metric over the window.
-        """
-        draw = functools.partial(draw_latents, self.config.batch, seed=self.config.seed)
-        totals = dict.fromkeys(METRICS, 0.0)
-        for batch in rows:
-            real_images = to_unit(tf.cast(tf.gather(images, batch), tf.float32))[..., tf.newaxis]
-            discriminator_latents = draw(index=self.step, use=DISCRIMINATOR)
-            generator_latents = draw(index=self.step, use=GENERATOR)
-            shifts = self._draw_shifts() if self.recipe.shift else None
-            metrics = self.train_step(real_images, discriminator_latents, generator_latents, shifts)
-            totals = {name: totals[name] + metrics[name] for name in METRICS}
-        count = tf.cast(tf.shape(rows)[0], tf.float32)
-        return {name: total / count for name, total in totals.items()}
-
-    def _draw_shifts(self):
-        """This step's shifts, int32 `[B, 2]`; 0 until the images move."""
-        shifts = draw_shifts(
-            self.config.batch, seed=self.config.seed, step=self.step, reach=self.recipe.shift
-        )
-        return shifts * tf.cast(self.step >= self._shift_from, tf.int32)
+    def update(
+        self, real_images, discriminator_latents, generator_latents, shifts=None, *, penalty_due
+    ):
+        """Both updates of a step: on one replica, of its slice of the batches of `train_step`."""
+        metrics = self.discriminator_step(real_images, discriminator_latents, shifts, penalty_due)
+        metrics.update(self.generator_step(generator_latents, shifts))
+        return metrics
 
     @property
     def variables(self):

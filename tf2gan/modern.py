@@ -5,40 +5,58 @@ In `classic` none of it is computed. `gan.py` calls it.
 
 import tensorflow as tf
 
-
-def draw_shifts(count, *, seed, step, reach):
-    """Draws how far each image is moved, int32 `[count, 2]`, from (seed, step) alone.
-
-    Pixels down and right, from -reach to reach.
-    """
-    key = tf.stack([tf.cast(seed, tf.int64), -1 - step])  # latents have the keys from 0
-    return tf.random.stateless_uniform((count, 2), key, -reach, reach + 1, tf.int32, alg="philox")
+from tf2gan.sampling import PHILOX
 
 
-def moved(images, shifts):
-    """Images `[B, H, W, C]`, each moved its own way; what leaves one edge enters at the other.
+def shifts_of(key, count, reach):
+    """How far each of `count` images is moved: whole pixels down and right, float32 `[count, 2]`.
 
     Args:
-      shifts: int32 `[B, 2]`, the pixels down and right; None for none.
+      key: a `tf2gan.sampling.philox_key`.
+      reach: the pixels at most, either way.
+    """
+    key, counter = key
+    pixels = tf.raw_ops.StatelessRandomUniformIntV2(
+        shape=(count, 2), key=key, counter=counter, alg=PHILOX, minval=-reach, maxval=reach + 1
+    )
+    return tf.cast(pixels, tf.float32)  # integers go through the host of a GPU
+
+
+def moved(images, shifts, reach):
+    """Images `[B, H, W, C]`, each moved its own way; what leaves one edge enters at the other.
+
+    Each way is a slice of constant size and a choice: a gather of rows and columns would compute
+    its integers on the host of a GPU.
+
+    Args:
+      shifts: `[B, 2]`, whole pixels down and right, from -reach to reach; None for none.
     """
     if shifts is None:
         return images
     for axis in (1, 2):
-        size = images.shape[axis]
-        places = (tf.range(size) - shifts[:, axis - 1, tf.newaxis]) % size
-        images = tf.gather(images, places, axis=axis, batch_dims=1)
+        way = tf.reshape(tf.cast(shifts, tf.float32)[:, axis - 1], (-1, 1, 1, 1))
+        still = images
+        for pixels in (p for p in range(-reach, reach + 1) if p):
+            images = tf.where(tf.equal(way, float(pixels)), _rolled(still, pixels, axis), images)
     return images
 
 
-def add_penalty(gradients, gan, real_images):
-    """Adds the gradients of R1, weight / 2 * mean |d logit / d real image|^2.
+def _rolled(images, pixels, axis):
+    wrapped = pixels % images.shape[axis]
+    kept, wrapped = tf.split(images, [images.shape[axis] - wrapped, wrapped], axis)
+    return tf.concat([wrapped, kept], axis)
 
-    Of Mescheder et al. 2018; in one of `penalty_every` steps, and as many times as large.
+
+def add_penalty(gradients, gan, real_images, due):
+    """Adds the gradients of weight / 2 * mean |d logit / d real image|^2.
+
+    R1 of Mescheder et al. (2018), in one of `penalty_every` steps and as many times as large.
 
     Args:
       gradients: the loss', for each of D's variables.
       gan: a `tf2gan.gan.GAN`.
       real_images: float32 `[B, H, W, C]`.
+      due: whether this is such a step, known now (a Python bool) or when it runs (a tensor).
     """
     recipe, optimizer = gan.recipe, gan.d_optimizer
     variables = [variable.value for variable in gan.discriminator.trainable_variables]
@@ -58,7 +76,9 @@ def add_penalty(gradients, gan, real_images):
         more = tape.gradient(scaled_penalty, variables, unconnected_gradients=zero)
         return [gradient + part for gradient, part in zip(gradients, more, strict=True)]
 
-    return tf.cond(gan.step % recipe.penalty_every == 0, added, lambda: gradients)
+    if isinstance(due, bool):
+        return added() if due else gradients
+    return tf.cond(due, added, lambda: gradients)
 
 
 def move_average(average, generator, recipe, step):

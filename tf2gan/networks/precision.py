@@ -21,7 +21,7 @@ def choose_dtype(mixed_precision, strategy):
         return tf.float32, "the default"
     if mixed_precision != "auto":
         return tf.as_dtype(mixed_precision), "as asked"
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in _computing_gpus(strategy)]
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in computing_gpus(strategy)]
     if details:
         capability = min(detail.get("compute_capability", (0, 0)) for detail in details)
         name = f"GPU of compute capability {capability[0]}.{capability[1]}"
@@ -39,7 +39,8 @@ def choose_dtype(mixed_precision, strategy):
     return tf.float32, "this processor shows no fast bfloat16, which would be slower"
 
 
-def _computing_gpus(strategy):
+def computing_gpus(strategy):
+    """The GPUs that a `tf.distribute` strategy computes on, as physical devices."""
     gpus = tf.config.list_physical_devices("GPU")
     try:
         names = strategy.extended.worker_devices

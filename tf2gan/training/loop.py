@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import tensorflow as tf
 
+from tf2gan import onednn
 from tf2gan.board.summaries import Summaries
 from tf2gan.config import TrainConfig
 from tf2gan.data.batches import total_steps
@@ -24,7 +25,7 @@ from tf2gan.distribution import (
 )
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.gan import GAN
-from tf2gan.networks.precision import choose_dtype
+from tf2gan.networks.precision import choose_dtype, computing_gpus
 from tf2gan.runs.checkpoints import Checkpoints, checkpoint_steps
 from tf2gan.runs.files import locked
 from tf2gan.runs.folders import create_run, resume_command
@@ -194,10 +195,10 @@ def _fit(config, data, run, started, profile, strategy):
         print(f"recipe {config.title}: {RECIPE_LINES[config.recipe]}")
         print(
             f"start-up {time.perf_counter() - started:.1f} s; {describe(strategy)}"
-            f"computing in {gan.dtype.name}: {gan.dtype_reason}",
+            f"computing in {gan.dtype.name}: {gan.dtype_reason}; {how_computed(gan)}",
             flush=True,
         )
-        progress = Progress(step, total, batch=config.batch)
+        progress = Progress(step, total, batch=config.batch, evaluate_every=evaluate_every)
         with _saving_what_was_trained(gan, run, summaries, checkpoints) as state:
             for until, images, rows in windows(config, data, step):
                 # The second, for the first warms up; or the only one.
@@ -238,8 +239,16 @@ def _fit(config, data, run, started, profile, strategy):
                         f"go on with: {resume_command(run)}",
                         stop.received or signal.SIGTERM,
                     )
-                progress.resume()
+                progress.resume(evaluated=bool(evaluating))
         print(progress.costs())
+
+
+def how_computed(gan):
+    """With which kernels: oneDNN's are the processor's, and XLA is named where it was asked for."""
+    with_xla = f"{'with' if gan.jit_compile else 'without'} XLA ({gan.jit_reason})"
+    asked = gan.jit_compile or gan.config.jit_compile == "on"
+    kernels = [] if computing_gpus(gan.strategy) else [onednn.describe()]
+    return ", ".join([*kernels, with_xla] if asked else kernels or [with_xla])
 
 
 def _gone_bad(run, what, window):

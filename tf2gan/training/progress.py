@@ -1,9 +1,13 @@
 """What a person sees of a run on the terminal: a progress bar, or plain lines in a log."""
 
+import datetime
 import sys
 import time
 
 import keras
+
+PATIENCE = 10  # seconds of steps before how long the rest takes is said
+SOON = 60  # seconds: an evaluation that comes sooner is waited for, since it may be what takes long
 
 
 class Progress:
@@ -13,13 +17,19 @@ class Progress:
       first: steps done before this process started.
       total: steps in all.
       batch: images in a step.
+      evaluate_every: steps between two evaluations, 0 for none.
     """
 
-    def __init__(self, first, total, *, batch):
+    def __init__(self, first, total, *, batch, evaluate_every=0):
         self._first, self._total, self._batch = first, total, batch
+        self._evaluate_every = evaluate_every
         self._step, self._time = first, time.perf_counter()
         self._began = self._time
         self._seconds, self.windows = 0.0, 0
+        self._warm = None  # (step, seconds of steps) when the first window was over
+        self._evaluations = []  # seconds of each, with what else was done around its window
+        self._around = 0.0  # seconds around all other windows
+        self._said = False
         self._bar = None
         if sys.stdout.isatty():
             shown = ["loss/d", "loss/g", "images/s"]
@@ -27,9 +37,12 @@ class Progress:
 
     def window(self, step, metrics):
         """Shows the window that ended at `step` and returns its images per second."""
-        seconds = time.perf_counter() - self._time
+        now = time.perf_counter()
+        seconds = now - self._time
         speed = (step - self._step) * self._batch / seconds
         self._step, self._seconds, self.windows = step, self._seconds + seconds, self.windows + 1
+        self._time = now
+        self._warm = self._warm or (step, self._seconds)
         shown = [("loss/d", metrics["loss/d"]), ("loss/g", metrics["loss/g"]), ("images/s", speed)]
         if self._bar is not None:
             self._bar.update(step - self._first, shown)
@@ -40,13 +53,41 @@ class Progress:
 
     def quality(self, step, quality):
         """Shows a measurement of quality."""
-        if self._bar is not None:
-            print()
-        print(f"step {step}/{self._total}  {quality.line()}", flush=True)
+        self._line(f"step {step}/{self._total}  {quality.line()}")
 
-    def resume(self):
-        """Starts the next window's clock: what was written since the last is none of its speed."""
-        self._time = time.perf_counter()
+    def resume(self, *, evaluated=False):
+        """Starts the next window's clock: what was written since the last is none of its speed.
+
+        Says once how long the rest will take, as soon as that can be told.
+        """
+        around, self._time = time.perf_counter() - self._time, time.perf_counter()
+        if evaluated:
+            self._evaluations.append(around)
+        else:
+            self._around += around
+        rest = None if self._said else self.forecast()
+        if rest is not None:
+            self._said = True
+            self._line(f"{duration(rest)} to go, until {clock(rest)}")
+
+    def forecast(self):
+        """Seconds that the rest of the run will take; None while that cannot be told.
+
+        The first window warms up and does not count, nor does the first of several evaluations,
+        which prepares the others. An evaluation that is yet to come, and not soon, is a small part.
+        """
+        warm_step, warm_seconds = self._warm or (self._step, 0.0)
+        steps, seconds = self._step - warm_step, self._seconds - warm_seconds
+        if not steps or self._seconds < PATIENCE:
+            return None
+        left, step_seconds = self._total - self._step, seconds / steps
+        every = self._evaluate_every
+        if every and len(self._evaluations) < 2 and every * step_seconds < SOON:
+            return None
+        around = self._around / (self._step - self._first)
+        evaluations = left // every if every else 0
+        evaluation = self._evaluations[-1] if self._evaluations else 0.0
+        return left * (step_seconds + around) + evaluations * evaluation
 
     @property
     def mean_speed(self):
@@ -58,3 +99,26 @@ class Progress:
         around = time.perf_counter() - self._began - self._seconds
         share = around / self._seconds
         return f"steps {self._seconds:.1f} s; around them {around:.1f} s ({share:.1%})"
+
+    def _line(self, text):
+        if self._bar is not None:
+            print()
+        print(text, flush=True)
+
+
+def duration(seconds):
+    """How long, in words, as exactly as a forecast is: `about 3 h 20 min`."""
+    if seconds < 60:
+        return "less than a minute"
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        minutes = 5 * round(minutes / 5)
+    hours, minutes = divmod(minutes, 60)
+    return "about " + " ".join([f"{hours} h"] * (hours > 0) + [f"{minutes} min"] * (minutes > 0))
+
+
+def clock(seconds, now=None):
+    """The time of day in so many seconds: `21:40`, with the date when it is another day's."""
+    now = now or datetime.datetime.now()
+    then = now + datetime.timedelta(seconds=seconds)
+    return then.strftime("%H:%M" if then.date() == now.date() else "%H:%M on %d %B")

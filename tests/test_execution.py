@@ -1,0 +1,184 @@
+"""How the step is run: nothing waits for a GPU's host, XLA computes the same, draws stay."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from placement import Walk
+
+from tf2gan import distribution, execution
+from tf2gan.config import TrainConfig
+from tf2gan.data.batches import batch_rows
+from tf2gan.errors import UsageError
+from tf2gan.execution import METRICS, as_words, from_words
+from tf2gan.gan import GAN
+from tf2gan.modern import moved
+from tf2gan.sampling import DISCRIMINATOR, GENERATOR, draw_latents
+from tf2gan.training import loop
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+BIAS = 3  # among G's trainable variables the one that BatchNormalization takes out again
+
+
+def gan(recipe, **settings):
+    config = TrainConfig(recipe=recipe, batch=4, **settings)
+    return GAN(config, total_steps=8)
+
+
+# A GPU's host
+
+
+@pytest.mark.parametrize("precision", [None, "bfloat16", "float16"])
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_no_step_needs_the_host_of_a_gpu(recipe, precision):
+    """By the registry of kernels: no operation without a GPU's, no number computed on the host."""
+    traced = gan(recipe, mixed_precision=precision, jit_compile="off").train_steps
+    walk = Walk(traced.get_concrete_function())
+    assert {"Conv2D", "GatherV2", "StatelessRandomUniformV2", "Bitcast"} <= walk.seen
+    assert ("MaxPoolGradGrad" in walk.seen) == (recipe == "modern")
+    assert not walk.hosted
+    # What is outside the loop happens once a window.
+    assert not {found for found in walk.copied if found[0] == "While"}
+
+
+def test_the_walk_finds_what_would_wait_for_the_host():
+    """As the step was: a gather of bytes, indices computed in int32, keys drawn in the loop."""
+
+    @tf.function(input_signature=[tf.TensorSpec((40, 28, 28), tf.uint8)], autograph=False)
+    def as_it_was(images):
+        def step(index):
+            shifts = tf.random.stateless_uniform((4, 2), [0, 1], -2, 3, tf.int32, alg="philox")
+            rows = (tf.range(28) - shifts[:, :1] - index) % 28
+            batch = tf.cast(tf.gather(images, rows[:, 0]), tf.float32)
+            return index + 1 + 0 * tf.cast(tf.reduce_sum(batch), tf.int32)
+
+        return tf.while_loop(lambda index: index < 3, step, [0])
+
+    walk = Walk(as_it_was.get_concrete_function())
+    assert any("GatherV2 ['uint8']" in found for _, found in walk.hosted)
+    assert any("to the host" in found for _, found in walk.copied)
+    assert any("to the device" in found for _, found in walk.copied)
+
+
+@given(st.integers(1, 9), st.sampled_from([(28, 28), (12, 12), (8, 4, 3), (16,)]))
+def test_bytes_come_out_of_words_as_they_went_in(count, shape):
+    images = np.random.default_rng(count).integers(0, 256, (count, *shape), np.uint8)
+    words = as_words(tf.constant(images))
+    assert words.dtype == tf.int64 and words.shape == (count, np.prod(shape) // 8)
+    rows = np.random.default_rng(0).integers(0, count, 5)
+    assert np.array_equal(from_words(tf.gather(words, rows), shape), images[rows])
+
+
+@given(
+    st.integers(1, 6), st.integers(4, 9), st.integers(4, 9), st.integers(1, 3), st.integers(0, 3)
+)
+def test_images_are_rolled_each_its_own_way(count, height, width, channels, reach):
+    rng = np.random.default_rng(count)
+    images = rng.normal(size=(count, height, width, channels)).astype(np.float32)
+    shifts = rng.integers(-reach, reach + 1, (count, 2))
+    found = moved(tf.constant(images), tf.constant(shifts), reach).numpy()
+    for image, shift, expected in zip(found, shifts, images, strict=True):
+        assert np.array_equal(image, np.roll(expected, shift, (0, 1)))
+
+
+# Draws
+
+
+def test_a_window_draws_what_version_0_1_drew():
+    """Latents of (seed, step, use), shifts of (seed, -1 - step), by TensorFlow's own function."""
+    seen = []
+    subject = gan("modern", seed=5)
+    original = subject.train_step
+
+    def spy(real_images, discriminator_latents, generator_latents, shifts, *, step):
+        seen.append((real_images, discriminator_latents, generator_latents, shifts, step))
+        return original(real_images, discriminator_latents, generator_latents, shifts, step=step)
+
+    subject.train_step = spy
+    subject.step.assign(3)
+    rows = batch_rows(3, 3, count=40, batch=4)
+    tf.config.run_functions_eagerly(True)
+    try:
+        subject.train_steps(tf.constant(IMAGES), rows)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    for number, (real, for_d, for_g, shifts, step) in enumerate(seen, 3):
+        assert int(step) == number
+        assert np.array_equal(real[..., 0] * 127.5 + 127.5, IMAGES[rows[number - 3]])
+        assert np.array_equal(for_d, draw_latents(4, seed=5, index=number, use=DISCRIMINATOR))
+        assert np.array_equal(for_g, draw_latents(4, seed=5, index=number, use=GENERATOR))
+        key = tf.constant([5, -1 - number], tf.int64)
+        drawn = tf.random.stateless_uniform((4, 2), key, -2, 3, tf.int32, alg="philox")
+        assert np.array_equal(shifts, drawn if number >= 4 else np.zeros((4, 2)))  # half of 8 steps
+    key = tf.constant([5, 3 * 4 + GENERATOR], tf.int64)
+    theirs = tf.random.stateless_uniform((4, 100), key, -1.0, 1.0, alg="philox")
+    assert np.array_equal(seen[0][2], theirs)
+
+
+# XLA
+
+
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_a_compiled_step_is_the_plain_one(recipe):
+    """Step by step from the same state, latents and shifts: 1e-5 in every variable and metric."""
+    plain, compiled = gan(recipe, jit_compile="off"), gan(recipe, jit_compile="on")
+    assert compiled.jit_compile and not plain.jit_compile
+    images = tf.constant(IMAGES)
+    # Adam divides gradients by their own size; its first steps would divide rounding by rounding.
+    warm = 3 if recipe == "modern" else 0
+    plain.train_steps(images, batch_rows(0, max(warm, 1), count=40, batch=4))
+    for step in range(max(warm, 1), max(warm, 1) + 3):
+        for ours, theirs in zip(compiled.variables, plain.variables, strict=True):
+            ours.assign(theirs)
+        compiled.step.assign(plain.step)
+        rows = batch_rows(step, 1, count=40, batch=4)
+        expected, found = plain.train_steps(images, rows), compiled.train_steps(images, rows)
+        for tag in METRICS:
+            np.testing.assert_allclose(found[tag], expected[tag], rtol=1e-4, atol=1e-5, err_msg=tag)
+        left_out = plain.generator.trainable_variables[BIAS].path
+        for ours, theirs in zip(compiled.variables, plain.variables, strict=True):
+            if theirs.path != left_out:
+                np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5, err_msg=theirs.path)
+
+
+def test_what_xla_cannot_compile_runs_without_it(small, tmp_path, capsys, monkeypatch):
+    """The gradient penalty in bfloat16 on a processor: a line says so, and the run goes on."""
+    settings = {**small, "recipe": "modern", "steps": 2, "mixed_precision": "bfloat16"}
+    run = loop.train(TrainConfig(**settings, jit_compile="on"), tmp_path)
+    said = [line for line in capsys.readouterr().out.splitlines() if "XLA" in line]
+    assert len(said) == 1 and "without XLA (it cannot compile this step: " in said[0]
+    assert "MaxPoolGradGrad" in said[0]
+    assert (run / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    "asked, gpus, replicas, expected",
+    [
+        ("auto", 0, 1, False),
+        ("auto", 1, 1, True),
+        ("auto", 2, 2, False),
+        ("auto", 0, 2, False),
+        ("on", 0, 1, True),
+        ("off", 1, 1, False),
+        ("off", 2, 2, False),
+    ],
+)
+def test_auto_compiles_on_one_gpu(monkeypatch, asked, gpus, replicas, expected):
+    monkeypatch.setattr(distribution, "computing_gpus", lambda strategy: ["GPU"] * gpus)
+
+    class Strategy:
+        num_replicas_in_sync = replicas
+
+    assert distribution.choose_jit(asked, Strategy)[0] == expected
+    if replicas > 1:
+        with pytest.raises(UsageError, match="--jit-compile on is for one device, and there are 2"):
+            distribution.choose_jit("on", Strategy)
+
+
+def test_a_window_is_traced_once_and_without_autograph():
+    subject = gan("classic")
+    for steps in (1, 2):
+        subject.train_steps(tf.constant(IMAGES), batch_rows(0, steps, count=40, batch=4))
+    assert subject.train_steps.experimental_get_tracing_count() == 1
+    assert execution.METRICS == METRICS
