@@ -1,4 +1,7 @@
-"""TensorBoard and a Chromium that looks at it: python tests/browser.py LOGDIR FILE.png [TAB] takes a picture of a tab."""
+"""TensorBoard and a Chromium that looks at it.
+
+python tests/browser.py LOGDIR FILE.png [TAB] takes a picture of a tab.
+"""
 
 import contextlib
 import os
@@ -26,28 +29,15 @@ MINUTE = 60_000  # milliseconds
 
 @contextlib.contextmanager
 def serving(logdir):
-    """Serves a folder of runs with TensorBoard on a free port of this machine; gives its address."""
+    """Serves a folder of runs with TensorBoard on a free port; gives its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}/"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tensorboard.main",
-            "--logdir",
-            logdir,
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--samples_per_plugin",
-            "images=1000",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    words = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
+    words += ["--host", "127.0.0.1", "--port", str(port), "--samples_per_plugin", "images=1000"]
+    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(words, **silent)
     try:
         for _ in range(120):
             try:

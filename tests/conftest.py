@@ -1,3 +1,5 @@
+"""What several test files share: settings of small runs, the runs themselves, processes."""
+
 import os
 
 # TensorFlow's start-up notices would drown a failure's message.
@@ -28,14 +30,22 @@ def saved_state(run, step):
     return {name: reader.get_tensor(name).tobytes() for name in names}
 
 
+def pytest_collection_modifyitems(items):
+    """What takes long starts first, so that processes side by side end together."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def flags(settings):
     """Settings of a `TrainConfig` as flags of train.py."""
     return [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def python():
-    """Runs `python ARGS` in the checkout as a person would and returns the finished process."""
+    """Runs `python ARGS` in the checkout as a person would and returns the finished process.
+
+    Where that takes too long, there is `forked.Forked`.
+    """
 
     def run(*args, cwd=ROOT, **environment):
         return subprocess.run(
@@ -51,6 +61,14 @@ def python():
     return run
 
 
+@pytest.fixture
+def few_samples(monkeypatch):
+    """Evaluations of a twentieth of the samples, for tests that are not about what they find."""
+    from tf2gan.training import evaluation
+
+    monkeypatch.setattr(evaluation, "SCORED", 64)
+
+
 @pytest.fixture(scope="session")
 def mnist():
     from tf2gan.data.load import load_data
@@ -60,7 +78,10 @@ def mnist():
 
 @pytest.fixture(scope="session")
 def ruler(mnist):
-    """MNIST's ruler: it takes seconds to build."""
+    """MNIST's ruler: it takes seconds to build.
+
+    Tests that want it run in one process: `pytest.mark.xdist_group("ruler")`.
+    """
     from tf2gan.quality.ruler import Ruler
 
     return Ruler(mnist)
@@ -92,31 +113,31 @@ def measurable(mnist, tmp_path_factory):
     shutil.copy(classifier.MNIST_WEIGHTS, folder / "tf2gan" / f"classifier-{key[:32]}.keras")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield dict(
-            data=str(folder / "digits.npz"),
-            batch=8,
-            steps=6,
-            log_every=1,
-            image_every=2,
-            checkpoint_every=2,
-            evaluate_every=2,
-            seed=3,
-        )
+        yield {
+            "data": str(folder / "digits.npz"),
+            "batch": 8,
+            "steps": 6,
+            "log_every": 1,
+            "image_every": 2,
+            "checkpoint_every": 2,
+            "evaluate_every": 2,
+            "seed": 3,
+        }
 
 
 @pytest.fixture(scope="session")
 def small(digits):
     """Settings of a run that takes seconds; override what a test is about."""
-    return dict(
-        data=str(digits),
-        batch=8,
-        steps=6,
-        log_every=2,
-        image_every=3,
-        checkpoint_every=4,
-        evaluate_every=0,
-        seed=3,
-    )
+    return {
+        "data": str(digits),
+        "batch": 8,
+        "steps": 6,
+        "log_every": 2,
+        "image_every": 3,
+        "checkpoint_every": 4,
+        "evaluate_every": 0,
+        "seed": 3,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -129,16 +150,12 @@ def trained(small, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def measured(ruler, tmp_path_factory):
-    """The folder of a run of four steps on MNIST, measured twice; tests only read it.
+def measured(measurable, tmp_path_factory):
+    """The folder of a run of four steps, measured twice; tests only read it.
 
-    Tests that want it, or `ruler`, run in one process: `pytest.mark.xdist_group("ruler")`.
+    Tests that want it run in one process: `pytest.mark.xdist_group("measured")`.
     """
     import tf2gan
 
-    settings = dict(
-        recipe="modern", batch=8, steps=4, log_every=1, image_every=2, evaluate_every=2, seed=3
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tf2gan.training.evaluation.Ruler", lambda data: ruler)
-        return tf2gan.train(tf2gan.TrainConfig(**settings), tmp_path_factory.mktemp("measured"))
+    config = tf2gan.TrainConfig(**{**measurable, "recipe": "modern", "steps": 4})
+    return tf2gan.train(config, tmp_path_factory.mktemp("measured"))

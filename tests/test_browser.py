@@ -12,7 +12,7 @@ from browser import CHROMIUM, looking, open_tab, serving
 
 from tf2gan.board.summaries import CHARTS
 
-pytestmark = pytest.mark.xdist_group("ruler")
+pytestmark = pytest.mark.xdist_group("measured")
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from forked import Forked
 
 import tf2gan
 from tf2gan.config import TrainConfig
@@ -91,7 +92,7 @@ def test_only_the_newest_are_kept(tmp_path):
         restore_networks(tmp_path, "latest")
 
 
-def test_plain_keras_opens_the_models_where_tf2gan_cannot_be_imported(trained, python, tmp_path):
+def test_plain_keras_opens_the_models_where_tf2gan_cannot_be_imported(trained, tmp_path):
     _, run = trained
     script = tmp_path / "script.py"
     script.write_text(
@@ -102,8 +103,8 @@ def test_plain_keras_opens_the_models_where_tf2gan_cannot_be_imported(trained, p
         "images = g.predict(np.zeros((2, 100)), verbose=0)\n"
         "print(images.shape, d.predict(images, verbose=0).shape)\n"
     )
-    result = python(script, cwd=tmp_path)
-    assert result.stdout.strip() == "(2, 28, 28, 1) (2, 1)", result.stderr
+    output, error = Forked(script, cwd=tmp_path).communicate()
+    assert output.strip() == "(2, 28, 28, 1) (2, 1)", error
 
 
 def test_load_run_gives_the_newest_weights_as_plain_keras_models(trained):

@@ -5,6 +5,8 @@ import struct
 
 import numpy as np
 import pytest
+from conftest import ROOT
+from forked import Forked
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -228,17 +230,17 @@ def broken(path, kind):
     return path
 
 
-@pytest.mark.parametrize(
-    "kind",
-    """missing, other file, empty folder, idx truncated, idx too long, idx header, idx magic,
-    idx huge claim, idx wrong size, idx no images, idx only test, idx labels, gz truncated,
-    gz is no gz, picture truncated, picture is text, npz no x_train, npz float, npz shape, npz color,
-    npz labels, npz pickle, npz truncated, npz flipped, npz is text""".replace("\n", " ").split(
-        ", "
-    ),
-)
+KINDS = """
+missing, other file, empty folder, idx truncated, idx too long, idx header, idx magic,
+idx huge claim, idx wrong size, idx no images, idx only test, idx labels, gz truncated,
+gz is no gz, picture truncated, picture is text, npz no x_train, npz float, npz shape, npz color,
+npz labels, npz pickle, npz truncated, npz flipped, npz is text
+"""
+
+
+@pytest.mark.parametrize("kind", [kind.strip() for kind in KINDS.split(",")])
 def test_what_is_wrong_is_said_in_one_line_that_names_the_file(tmp_path, kind):
-    path = broken(tmp_path, kind.strip())
+    path = broken(tmp_path, kind)
     with pytest.raises(DataError) as error:
         load_data(str(path))
     assert str(path) in str(error.value) and "\n" not in str(error.value)
@@ -274,30 +276,22 @@ def test_an_epoch_is_the_file_in_order_without_the_short_batch(count, batch, epo
 
 LARGER_THAN_MEMORY = """
 import resource, sys, train
-resource.setrlimit(resource.RLIMIT_DATA, (6 << 30, 6 << 30))  # what is mapped from a file does not count
+resource.setrlimit(resource.RLIMIT_DATA, (6 << 30, 6 << 30))  # without what is mapped from a file
 train.main(sys.argv[1:])
 """
 
 
-def test_data_larger_than_memory(python, tmp_path):
-    """Eight gigabytes of images, all but the first and last few a hole in the file, in six of memory."""
+def test_data_larger_than_memory(tmp_path):
+    """Eight gigabytes of images in six of memory; all but a few of them are a hole in the file."""
     count = (8 << 30) // 784
     images = np.lib.format.open_memmap(tmp_path / "large.npy", "w+", np.uint8, (count, 28, 28))
     images[:9] = images[-9:] = load_data("mnist").images[:9]
     del images
-    result = python(
-        "-c",
-        LARGER_THAN_MEMORY,
-        "--data",
-        tmp_path / "large.npy",
-        "--logdir",
-        tmp_path,
-        "--batch=8",
-        "--steps=4",
-        "--evaluate-every=0",
-    )
-    assert result.returncode == 0, result.stderr
-    assert "step 4/4" in result.stdout
+    words = ["--data", tmp_path / "large.npy", "--logdir", tmp_path]
+    words += ["--batch=8", "--steps=4", "--evaluate-every=0"]
+    process = Forked("-c", LARGER_THAN_MEMORY, *words, cwd=ROOT)
+    output, error = process.communicate()
+    assert process.returncode == 0 and "step 4/4" in output, error
 
 
 @pytest.mark.parametrize("recipe", ["classic", "modern"])

@@ -1,5 +1,9 @@
-"""Several devices, several machines: the number of replicas does not change a run, and a lost machine does not hang it."""
+"""Several devices, several machines: their number does not change a run.
 
+And a lost machine does not hang it.
+"""
+
+import contextlib
 import json
 import os
 import re
@@ -11,6 +15,7 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT, flags
+from forked import TRAIN_WITH_FEW_SAMPLES, Forked
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
@@ -31,14 +36,30 @@ from tf2gan import distribution
 two = distribution.choose("CPU:0,CPU:1")
 assert two.num_replicas_in_sync == 2
 from tf2gan.config import TrainConfig
+from tf2gan.data.load import load_data
+from tf2gan.quality import ruler
+from tf2gan.training import evaluation
 from tf2gan.training.loop import resume, train
 
-settings, logdir = json.loads(sys.argv[1]), sys.argv[2]
-for name, first, then in (("on_one", None, two), ("on_two", two, None)):
-    config = TrainConfig(**settings, name=name)
-    run = train(config, logdir, strategy=first, profile=name == "on_two")
-    resume(run, steps=config.steps + 2, strategy=then)
+cases, logdir = json.loads(sys.argv[1]), sys.argv[2]
+data = load_data(cases[0]["data"])
+# Of fewer images, and with one ruler, evaluations do the same in a fraction of the time.
+evaluation.SCORED, evaluation.PROJECTED, ruler.SAMPLES = 128, 64, 128
+the_ruler = ruler.Ruler(data)
+evaluation.Ruler = lambda data: the_ruler
+for settings in cases:
+    for name, first, then in (("on_one", None, two), ("on_two", two, None)):
+        config = TrainConfig(**settings, name=name)
+        run = train(config, logdir, data=data, strategy=first, profile=name == "on_two")
+        resume(run, data=data, steps=config.steps + 2, strategy=then)
 """
+CASES = [  # recipe, precision, steps before --resume, steps that are equal
+    ("classic", None, 6, 8),
+    # Adam divides small gradients by their size, rounding included: modern keeps together for
+    # fewer steps.
+    ("modern", None, 4, 2),
+    ("modern", "bfloat16", 4, 0),
+]
 
 
 def shown(run):
@@ -57,27 +78,45 @@ def shown(run):
     return files, {tag: [point.step for point in found] for tag, found in points.items()}, values
 
 
-@pytest.mark.parametrize(
-    "recipe, precision, equal_steps",
-    # Adam divides small gradients by their size, rounding included: modern keeps together for fewer steps.
-    [("classic", None, 8), ("modern", None, 2), ("modern", "bfloat16", 0)],
-)
-def test_two_replicas_equal_one(python, measurable, tmp_path, recipe, precision, equal_steps):
-    """All that a default run does, on one device and on two; each resumed on the other's."""
-    settings = {
-        **measurable,
-        "recipe": recipe,
-        "mixed_precision": precision,
-        "steps": 6 if equal_steps == 8 else 4,
-    }
-    result = python("-c", TWO_REPLICAS, json.dumps(settings), tmp_path)
-    assert result.returncode == 0, result.stderr[-3000:]
-    on_one, on_two = (tmp_path / f"0000{i}-{name}" for i, name in enumerate(("on_one", "on_two")))
+@pytest.fixture(scope="module")
+def on_one_and_two(measurable, tmp_path_factory):
+    """A pair of run folders for each of `CASES`: on one device and on two.
+
+    They do all that a default run does, and are resumed on the other's devices. An evaluation comes
+    on the way, another at the end, and one more after --resume.
+    """
+    cases = [
+        {
+            **measurable,
+            "recipe": recipe,
+            "mixed_precision": precision,
+            "steps": steps,
+            "checkpoint_every": 4,
+            "evaluate_every": 3,
+        }
+        for recipe, precision, steps, _ in CASES
+    ]
+    logdir = tmp_path_factory.mktemp("replicas")
+    process = Forked("-c", TWO_REPLICAS, json.dumps(cases), logdir, cwd=ROOT)
+    _, error = process.communicate()
+    assert process.returncode == 0, error[-3000:]
+    runs = sorted(logdir.glob("0*"))
+    assert [run.name[6:] for run in runs] == ["on_one", "on_two"] * len(CASES)
+    return dict(zip(CASES, zip(runs[::2], runs[1::2], strict=True), strict=True))
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("replicas")
+@pytest.mark.parametrize("case", CASES, ids=["classic", "modern", "modern in bfloat16"])
+def test_two_replicas_equal_one(on_one_and_two, case):
+    _, _, trained_steps, equal_steps = case
+    on_one, on_two = on_one_and_two[case]
     (files, steps, values), (split_files, split_steps, split_values) = shown(on_one), shown(on_two)
     profile = {file for file in split_files if file.startswith("plugins/profile/")}
     assert profile and split_files - profile == files and split_steps == steps
-    end = settings["steps"] + 2
-    assert steps["quality/frechet"] == list(range(2, end + 1, 2)) and len(steps) > 60
+    end = trained_steps + 2
+    assert steps["quality/frechet"] == [3, trained_steps, end]
+    assert len(steps) > 60
     assert {
         "summary.json",
         "samples/timelapse.gif",
@@ -102,16 +141,18 @@ def test_two_replicas_equal_one(python, measurable, tmp_path, recipe, precision,
 
 
 def weights(run):
-    """Those of a run's networks, without the bias that feeds BatchNormalization, which takes it out again."""
+    """Those of a run's networks, without the bias that feeds BatchNormalization."""
     found = [array for network in tf2gan.load_run(run) for array in network.get_weights()]
     assert len(found) == 20
     return found[:BIAS] + found[BIAS + 1 :]
 
 
-def start(number, ports, *args):
+def start(number, ports, *args, forked):
     """Starts machine `number` of the cluster of two on this computer."""
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
     config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}})
+    if forked:
+        return Forked("-c", TRAIN_WITH_FEW_SAMPLES, *args, cwd=ROOT, TF_CONFIG=config)
     environment = {
         name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"
     }
@@ -131,11 +172,27 @@ def free_ports():
         return [a.getsockname()[1], b.getsockname()[1]]
 
 
-def start_both(*args):
+@contextlib.contextmanager
+def both(*args, forked=False, **changes):
+    """Both machines, started with the same arguments but for `changes`, arguments of the second.
+
+    Forked, TensorFlow has read TF_CPP_MIN_LOG_LEVEL before they are: what it logs is not what a
+    person sees. Their evaluations are of few samples.
+    """
     ports = free_ports()
-    return [start(number, ports, *args) for number in (0, 1)]
+    more = flags(changes)
+    with (
+        start(0, ports, *args, forked=forked) as chief,
+        start(1, ports, *args, *more, forked=forked) as other,
+    ):
+        try:
+            yield chief, other
+        finally:  # a test that failed leaves none behind
+            chief.kill()
+            other.kill()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "number, status, said",
     [
@@ -147,27 +204,30 @@ def test_a_machine_lost_and_both_started_again_equal_one_machine(
     measurable, tmp_path, number, status, said
 ):
     """Two processes on loopback: one is killed, the other ends by itself; then --resume."""
-    settings = {**measurable, "steps": 16, "log_every": 2, "image_every": 4, "evaluate_every": 6}
-    whole = tf2gan.train(TrainConfig(**settings), tmp_path / "one")
-    chief, other = start_both("--logdir", tmp_path / "two", *flags({**settings, "steps": 3000}))
-    for line in chief.stdout:
-        if line.startswith("step 8/"):
-            break
-    other.send_signal(number)
-    _, error = chief.communicate(timeout=60)
-    assert chief.returncode == status and error.count("\n") == 1, error
-    assert said in error and "--resume 00000-digits-classic" in error
-    other.communicate()
+    settings = {**measurable, "steps": 8, "log_every": 2, "image_every": 4}
+    config = TrainConfig(**{**settings, "evaluate_every": 0})  # which changes no weight
+    whole = tf2gan.train(config, tmp_path / "one")
+    settings |= {"steps": 3000, "evaluate_every": 6}
+    with both("--logdir", tmp_path / "two", *flags(settings)) as (chief, other):
+        for line in chief.stdout:
+            if line.startswith("step 4/"):
+                break
+        other.send_signal(number)
+        _, error = chief.communicate(timeout=60)
+        assert chief.returncode == status and error.count("\n") == 1, error
+        assert said in error and "--resume 00000-digits-classic" in error
+        other.communicate()
 
     run = tmp_path / "two" / "00000-digits-classic"
-    assert checkpoint_steps(run)[-1] < 16
-    chief, other = start_both("--logdir", tmp_path / "two", "--resume", "--steps=16")
-    shown, error = chief.communicate(timeout=120)
-    assert chief.returncode == 0 and "2 replicas" in shown and "step 16/16" in shown, error
-    shown, error = other.communicate(timeout=60)
-    assert other.returncode == 0 and "step " not in shown and "done" not in shown, (
-        error
-    )  # the chief alone shows
+    assert checkpoint_steps(run)[-1] < 8
+    resumed = both("--logdir", tmp_path / "two", "--resume", "--steps=8", forked=True)
+    with resumed as (chief, other):
+        shown, error = chief.communicate(timeout=120)
+        assert chief.returncode == 0 and "2 replicas" in shown and "step 8/8" in shown, error
+        assert shown.count("Frechet distance") == 2  # at step 6, and at the end
+        shown, error = other.communicate(timeout=60)
+        # The chief alone shows.
+        assert other.returncode == 0 and "step " not in shown and "done" not in shown, error
 
     # And writes: one folder, one event file for each time it was started.
     assert [path.name for path in (tmp_path / "two").iterdir() if path.is_dir()] == [run.name]
@@ -177,17 +237,11 @@ def test_a_machine_lost_and_both_started_again_equal_one_machine(
 
 
 def test_machines_with_different_flags_say_so(small, tmp_path):
-    ports = free_ports()
-    processes = [
-        start(i, ports, "--logdir", tmp_path / "runs", *flags({**small, "seed": i})) for i in (0, 1)
-    ]
-    for process in processes:
-        _, error = process.communicate(timeout=120)
-        assert (
-            process.returncode == 1
-            and "different flags, data or TF_CONFIGs" in error
-            and error.count("\n") == 1
-        ), error
+    with both("--logdir", tmp_path / "runs", *flags(small), seed=small["seed"] + 1) as processes:
+        for process in processes:
+            _, error = process.communicate(timeout=120)
+            assert process.returncode == 1 and error.count("\n") == 1, error
+            assert "different flags, data or TF_CONFIGs" in error
     assert not (tmp_path / "runs").exists()
 
 
@@ -231,25 +285,23 @@ def test_what_is_wrong_with_tf_config_is_said(monkeypatch, config, said):
 
 
 @pytest.mark.parametrize(
-    "args, status, said",
+    "args, said",
     [
         (
             ["--devices=CPU:0,CPU:1", "--batch=7"],
-            2,
             "--batch 7 cannot be cut into 2 equal slices, one a replica; give 6 or 8",
         ),
         (
             ["--devices=CPU:0,CPU:1", "--mixed-precision=float16"],
-            2,
             "float16 is for one device, and there are 2",
         ),
-        (["--devices=GPU:99"], 2, "--devices names 'GPU:99'; choose from CPU:0"),
-        (["--devices=CPU:0,CPU:0"], 2, "names one device twice"),
+        (["--devices=GPU:99"], "--devices names 'GPU:99'; choose from CPU:0"),
+        (["--devices=CPU:0,CPU:0"], "names one device twice"),
     ],
 )
-def test_devices_on_the_command_line(python, small, tmp_path, args, status, said):
-    result = python("train.py", "--logdir", tmp_path / "runs", *flags(small), *args)
-    assert (
-        result.returncode == status and said in result.stderr and result.stderr.count("\n") == 1
-    ), result.stderr
+def test_devices_on_the_command_line(small, tmp_path, args, said):
+    words = ["--logdir", tmp_path / "runs", *flags(small), *args]
+    process = Forked(ROOT / "train.py", *words, cwd=ROOT)
+    _, error = process.communicate()
+    assert process.returncode == 2 and said in error and error.count("\n") == 1, error
     assert not (tmp_path / "runs").exists()

@@ -87,10 +87,12 @@ def test_a_hundred_calls_make_one_trace(gan):
     for _ in range(2):
         traced(tf.zeros((4, 28, 28, 1)), tf.zeros((4, 100)), tf.zeros((4, 100)))
     assert traced.experimental_get_tracing_count() == 1
-    for count in [1, 2] * 50:  # windows of any length share the trace
+    # Windows of any length share the trace. Whether a call is traced is decided before its first
+    # step: most of these do none, and take no time.
+    for count in [1, 2, 3, 0, 1, *[0] * 95]:
         gan.train_steps(images, np.zeros((count, 4), np.int32))
     assert gan.train_steps.experimental_get_tracing_count() == 1
-    assert int(gan.step) == 2 + 150
+    assert int(gan.step) == 2 + 7
 
 
 def test_a_window_is_its_steps_and_its_metrics_their_mean():

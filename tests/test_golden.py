@@ -13,11 +13,13 @@ from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "seed_loop.json").read_text())
+pytestmark = pytest.mark.xdist_group("golden")  # they share a training
+
 STEPS, BATCH = GOLDEN["steps"], GOLDEN["batch_size"]
 
 
 def draw_weights(rng, network):
-    """The recipe written in the golden file: Glorot uniform kernels, in the order of get_weights."""
+    """As the golden file says: Glorot uniform kernels, in the order of get_weights."""
     weights = []
     for variable in network.weights:
         shape = tuple(variable.shape)
@@ -69,7 +71,8 @@ def test_final_weights_are_the_seeds(recorded, network):
         value = variable.numpy().astype(np.float64)
         assert list(value.shape) == expected["shape"]
         if expected["name"] == "dense_3/bias":
-            continue  # feeds a BatchNormalization: its true gradient is 0, what is recorded is rounding
+            # It feeds a BatchNormalization: its true gradient is 0, what is recorded is rounding.
+            continue
         np.testing.assert_allclose(value.ravel()[:4], expected["first"], rtol=0, atol=1e-4)
         # The recorded sums run over up to 6.4 million numbers: 1e-4 of their absolute sum.
         tolerance = 1e-4 * max(1.0, expected["abs_sum"])

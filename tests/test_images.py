@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from tf2gan.data.images import check_out, tile_grid, to_pixels, to_unit, write_images
+from tf2gan.data.images import check_out, read_png, tile_grid, to_pixels, to_unit, write_images
 from tf2gan.errors import UsageError
 
 batches = arrays.arrays(
@@ -61,16 +61,17 @@ def images():
 def test_out_formats(tmp_path, images):
     for name in ("a.png", "a.gif", "a.npz", "a.npy", "new/folder", "deep/er/a.png"):
         write_images(tmp_path / name, images)
-    assert np.array_equal(Image.open(tmp_path / "a.png"), tile_grid(images))
+    assert np.array_equal(read_png(tmp_path / "a.png"), tile_grid(images))
     with Image.open(tmp_path / "a.gif") as gif:
         assert gif.n_frames == 5
         gif.seek(4)
         assert np.array_equal(gif.convert("L"), images[4])
-    assert np.array_equal(np.load(tmp_path / "a.npz")["images"], images)
+    with np.load(tmp_path / "a.npz") as file:
+        assert np.array_equal(file["images"], images)
     assert np.array_equal(np.load(tmp_path / "a.npy"), images)
     names = sorted(file.name for file in (tmp_path / "new" / "folder").iterdir())
     assert names == [f"00000{i}.png" for i in range(5)]
-    assert np.array_equal(Image.open(tmp_path / "new" / "folder" / "000003.png"), images[3])
+    assert np.array_equal(read_png(tmp_path / "new" / "folder" / "000003.png"), images[3])
     assert not list(tmp_path.rglob("*partial*"))
 
 

@@ -1,7 +1,7 @@
 """Runs made by version 0.1 resume and generate as 0.1 would have.
 
-golden/version_0_1 is 0.1's own work. Its two runs, `classic` and `modern`, were stopped at step 4 of
-12. So that they pack well, 0.1 saved large variables as a short pattern, repeated.
+golden/version_0_1 is 0.1's own work. Its two runs, `classic` and `modern`, were stopped at step 4
+of 12. So that they pack well, 0.1 saved large variables as a short pattern, repeated.
 """
 
 import json
@@ -83,6 +83,7 @@ def test_they_resume_and_get_their_values_written_down(runs, recipe, values):
 def test_they_generate_the_same_images(runs, recipe):
     run = runs / RUNS[recipe]
     generate.main(["--run", str(run), "--batch", "4", "--seed", "5", "--out", "images.npy"])
-    expected = np.load(OLD / "generated.npz")[f"run_{run.name[:5]}"].astype(int)
+    with np.load(OLD / "generated.npz") as images:
+        expected = images[f"run_{run.name[:5]}"].astype(int)
     assert np.ptp(expected) > 50
     assert np.abs(np.load("images.npy") - expected).max() <= 1

@@ -14,7 +14,7 @@ from tf2gan.networks.polyphase import evaluate
 
 
 def randomise(model, seed=0):
-    """Gives biases and BatchNormalization other values than 0 and 1, so that leaving one out shows."""
+    """Gives biases and BatchNormalization values other than 0 and 1: leaving one out shows."""
     rng = np.random.default_rng(seed)
     model.set_weights(
         [w + 0.1 * rng.random(w.shape).astype(np.float32) for w in model.get_weights()]
@@ -23,7 +23,7 @@ def randomise(model, seed=0):
 
 
 def outcome(forward, model, inputs):
-    """Outputs, the gradient of each variable and of the inputs, and BatchNormalization's statistics."""
+    """Outputs, gradients of each variable and of the inputs, BatchNormalization's statistics."""
     before = model.get_weights()
     inputs = tf.constant(inputs)
     with tf.GradientTape() as tape:
@@ -42,7 +42,7 @@ def assert_equal(model, inputs, *, training, tolerance=3e-5, **options):
     found = outcome(lambda x: evaluate(model, x, training=training, **options), model, inputs)
     for a, b in zip(found, expected, strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype
-        # The bias that feeds a BatchNormalization has a true gradient of 0: hence an absolute scale.
+        # The bias that feeds a BatchNormalization has a true gradient of 0: an absolute scale.
         scale = max(np.abs(b).max(), 1e-2 * max(np.abs(e).max() for e in expected))
         np.testing.assert_allclose(a / scale, b / scale, rtol=0, atol=tolerance)
 

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 from conftest import ROOT
+from forked import Forked
 from PIL import Image
 
 from tf2gan import progress_bar
@@ -38,21 +39,22 @@ def test_a_bar_comes_late_and_on_a_terminal_alone(capsys, monkeypatch):
 
 def on_a_terminal(args, cwd, *, interrupt_at):
     """Runs a command in a terminal, types Ctrl-C once it shows `interrupt_at`; (status, output)."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(cwd)
-        os.execve(sys.executable, [sys.executable, *args], {**os.environ, "TERM": "xterm"})
+    terminal, its_end = pty.openpty()
     output, typed = "", False
-    while True:
-        try:
-            output += os.read(terminal, 65536).decode(errors="replace")
-        except OSError:  # it has ended
-            break
-        if not typed and interrupt_at in output:
-            os.write(terminal, b"\x03")
-            typed = True
+    with Forked(*args, cwd=cwd, terminal=os.ttyname(its_end), TERM="xterm") as process:
+        while True:
+            try:
+                output += os.read(terminal, 65536).decode(errors="replace")
+            except OSError:  # it has ended
+                break
+            if its_end is not None:  # it has opened its own
+                os.close(its_end)
+                its_end = None
+            if not typed and interrupt_at in output:
+                os.write(terminal, b"\x03")
+                typed = True
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), output
+    return process.returncode, output
 
 
 @pytest.mark.parametrize("what", ["generate", "quality", "pictures"])

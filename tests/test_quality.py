@@ -1,18 +1,27 @@
 """The ruler: closed forms, constructed cases, and an order that a person would agree with."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 
+import tf2gan
+from tf2gan.board.summaries import DESCRIPTIONS
+from tf2gan.config import TrainConfig
 from tf2gan.data.dataset import Data
+from tf2gan.data.images import read_png
 from tf2gan.quality import __main__ as command
 from tf2gan.quality import classifier
 from tf2gan.quality import ruler as rulers
 from tf2gan.quality.classifier import MNIST_KEY, MNIST_WEIGHTS, data_key, load_classifier
 from tf2gan.quality.metrics import classifier_score, frechet_distance, precision_recall
 from tf2gan.quality.ruler import why_not
+from tf2gan.training import evaluation
 
 pytestmark = pytest.mark.xdist_group("ruler")
 
@@ -75,7 +84,7 @@ def test_the_bundled_classifier(mnist, ruler):
 def test_broken_samples_are_ordered_as_a_person_would(mnist, ruler):
     rng = np.random.default_rng(0)
     real = ruler.floor()
-    sample = mnist.images[:4000]
+    sample = mnist.images[:2000]
     blurred = np.stack(
         [
             np.asarray(
@@ -89,9 +98,9 @@ def test_broken_samples_are_ordered_as_a_person_would(mnist, ruler):
         "real": real,
         "blurred": ruler.measure(blurred),
         "speckled": ruler.measure(speckled),
-        "ones": ruler.measure(mnist.images[mnist.labels == 1][:4000]),
-        "one image": ruler.measure(np.repeat(sample[:1], 4000, 0)),
-        "noise": ruler.measure(rng.integers(0, 256, (4000, 28, 28), np.uint8)),
+        "ones": ruler.measure(mnist.images[mnist.labels == 1][:2000]),
+        "one image": ruler.measure(np.repeat(sample[:1], 2000, 0)),
+        "noise": ruler.measure(rng.integers(0, 256, (2000, 28, 28), np.uint8)),
     }
     distances = {name: q.frechet for name, q in broken.items()}
     assert all(distances[name] > 100 for name in broken if name != "real"), distances
@@ -119,11 +128,29 @@ def test_copies_are_found_out(mnist, ruler):
     assert 0.4 < usual < 0.6 and close < 0.03
 
 
+def test_a_default_run_is_measured_against_mnists_test_images(mnist, ruler, tmp_path, monkeypatch):
+    """All defaults but the number of steps: ten thousand images are drawn and measured, once."""
+    measured = []
+    monkeypatch.setattr(evaluation, "Ruler", lambda data: measured.append(data) or ruler)
+    run = tf2gan.train(TrainConfig(steps=2), tmp_path)
+    assert run.name == "00000-mnist-classic"
+    assert [len(data.test_images) for data in measured] == [10_000]
+    figures = json.loads((run / "summary.json").read_text())
+    quality = figures["quality"]
+    assert quality["count"] == 10_000 and quality["frechet"] > 100
+    assert figures["best"] == {"step": 2, "frechet": pytest.approx(quality["frechet"])}
+    events = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload()
+    (floor,) = events.Tensors("quality/frechet_floor")
+    assert 0.2 < float(make_ndarray(floor.tensor_proto)) < 1
+    assert set(DESCRIPTIONS) <= set(events.Tags()["tensors"])
+
+
 def test_without_a_test_part_the_floor_is_of_other_images(mnist, ruler, monkeypatch):
     monkeypatch.setattr(rulers, "load_classifier", lambda data: ruler.classifier)
     halves = rulers.Ruler(Data("mnist without tests", mnist.images[:4000], mnist.labels[:4000]))
     floor = halves.floor()
-    # Above 0: the halves share no image. Every other image against the rest: 21, the writers come in turn.
+    # Above 0: the halves share no image. Every other image against the rest: 21, the writers come
+    # in turn.
     assert (
         floor.count == 2000
         and 1 < floor.frechet < 5
@@ -166,6 +193,7 @@ def test_other_data_get_a_classifier_once(mnist, monkeypatch, tmp_path, capsys):
     assert np.array_equal(first(data.images[:9])[0], again(data.images[:9])[0])
     (file,) = (tmp_path / "tf2gan").iterdir()
     file.write_bytes(b"half")
+    monkeypatch.setattr(classifier, "EPOCHS", 1)
     load_classifier(data)
     assert "once for" in capsys.readouterr().out
 
@@ -188,7 +216,7 @@ def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
         shown.splitlines()[1].split() == ["images", "(N)", "2000", "2000"]
         and "mean little" not in shown
     )
-    pairs = np.asarray(Image.open(tmp_path / "pairs.png")).reshape(8, 28, 8, 2, 28)
+    pairs = read_png(tmp_path / "pairs.png").reshape(8, 28, 8, 2, 28)
     assert np.array_equal(
         pairs[:, :, :, 0], pairs[:, :, :, 1]
     )  # training images are their own nearest

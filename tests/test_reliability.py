@@ -1,15 +1,14 @@
 """A run cannot be lost: kills, signals, damage, bad numbers, full disks, two trainers at once."""
 
+import contextlib
 import json
 import os
 import random
 import re
-import resource
 import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from unittest.mock import Mock
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import ROOT, flags, saved_state
+from forked import TRAIN_WITH_FEW_SAMPLES, Forked
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.util.tensor_util import make_ndarray
 
@@ -38,8 +38,8 @@ from tf2gan.training import loop as training
 def curves(run):
     """Every (tag, step, value) of the run's event files, as they lie there.
 
-    The speed is without its value, and so are the command, and the graph and the networks' summaries:
-    Keras numbers the layers of a process.
+    The speed is without its value, and so are the command, and the graph and the networks'
+    summaries: Keras numbers the layers of a process.
     """
     found = []
     for path in sorted(run.glob("events*")):
@@ -74,14 +74,9 @@ def assert_same_run(run, whole, step):
     assert not list(run.rglob("*partial*")) and not list(run.rglob("*_temp*"))
 
 
-def command(*args, **options):
-    return subprocess.Popen(
-        [sys.executable, "-u", str(ROOT / "train.py"), *map(str, args)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+def command(*args):
+    """Starts `python train.py ARGS`."""
+    return Forked(ROOT / "train.py", *args, cwd=ROOT)
 
 
 def first_step(process):
@@ -95,41 +90,47 @@ def first_step(process):
 
 
 def kill_until_done(logdir, settings, kills, rng):
-    """Starts a run and kills it `kills` times: every other time in the middle of a save."""
-    run, killed = logdir / "00000-digits-classic", 0
-    while killed < kills:
-        process = command("--logdir", logdir, *(["--resume"] if run.exists() else flags(settings)))
-        threading.Thread(target=process.stderr.read, daemon=True).start()
-        if killed % 4 == 3:  # while it starts up
-            time.sleep(rng.uniform(1, 4))
-        else:
-            first_step(process)
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        deadline = time.monotonic() + rng.uniform(0, 2)
-        while time.monotonic() < deadline and process.poll() is None:
-            unfinished = [*run.glob("checkpoints/*_temp*"), *run.glob(".partial-*")]
-            if killed % 2 and unfinished:
-                time.sleep(rng.uniform(0, 0.05))
-                break
-        process.kill()
-        assert process.wait() == -signal.SIGKILL, (
+    """Starts a run and kills it `kills` times, every other time in the middle of a save.
+
+    One in four is killed as it starts up. Any other has done its first step, and is killed a few
+    windows later, counted and not timed: steps are as many on a slow machine as on a fast one.
+    """
+    run, cut, start_up = logdir / "00000-digits-classic", 0, None
+    unfinished = {1: ".partial-*", 3: "checkpoints/*_temp*"}  # a network, a checkpoint
+    for killed in range(kills):
+        args = ["--logdir", logdir, *(["--resume"] if run.exists() else flags(settings))]
+        began = time.monotonic()
+        with Forked("-c", TRAIN_WITH_FEW_SAMPLES, *args, cwd=ROOT) as process:
+            if killed % 4 == 2:
+                time.sleep(rng.uniform(0.2, 1) * start_up)
+            else:
+                first_step(process)
+                start_up = time.monotonic() - began
+                for _ in range(rng.randint(2, 4)):  # a checkpoint is among them
+                    process.stdout.readline()
+                if name := unfinished.get(killed % 4):
+                    while process.poll() is None and not any(run.glob(name)):
+                        time.sleep(0.001)
+                time.sleep(rng.uniform(0, 0.03))
+            process.kill()
+        assert process.returncode == -signal.SIGKILL, (
             "the run ended before its kills; give it more steps"
         )
-        killed += 1
-    process = command("--logdir", logdir, "--resume")
-    output = process.communicate()
-    assert process.returncode == 0, output
-    return run
+        assert checkpoint_steps(run), "it never came to a checkpoint"
+        cut += killed % 2 and any(any(run.glob(name)) for name in unfinished.values())
+    assert cut, "no kill was in the middle of a save"
+    return training.resume(run)
 
 
-@pytest.mark.parametrize("kills, steps", [(4, 120), pytest.param(60, 1200, marks=pytest.mark.slow)])
-def test_a_killed_run_equals_one_that_never_stopped(small, tmp_path, kills, steps):
+@pytest.mark.long
+@pytest.mark.parametrize("kills, steps", [(4, 24), pytest.param(60, 600, marks=pytest.mark.slow)])
+def test_a_killed_run_equals_one_that_never_stopped(small, tmp_path, few_samples, kills, steps):
     settings = {
         **small,
         "steps": steps,
-        "log_every": 4,
-        "image_every": 12,
-        "checkpoint_every": 6,
+        "log_every": 2,
+        "image_every": 6,
+        "checkpoint_every": 3,
         "evaluate_every": steps // 2,
     }
     whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
@@ -163,6 +164,7 @@ def test_killed_before_the_first_checkpoint_it_starts_over_in_its_folder(trained
 # Signals
 
 
+@pytest.mark.long
 def test_a_signal_saves_and_says_how_to_go_on(small, tmp_path):
     settings = {**small, "steps": 5000}
     run, step = tmp_path / "a b" / "00000-digits-classic", 0
@@ -174,9 +176,8 @@ def test_a_signal_saves_and_says_how_to_go_on(small, tmp_path):
         first_step(process)
         process.send_signal(number)
         time.sleep(0.01)
-        process.send_signal(
-            number
-        )  # as `timeout` does, which sends it to the process and to its group
+        # As `timeout` does, which sends it to the process and to its group.
+        process.send_signal(number)
         output, error = process.communicate(timeout=60)
         assert process.returncode == status, error
         step, before = checkpoint_steps(run)[-1], step
@@ -190,29 +191,18 @@ def test_a_signal_saves_and_says_how_to_go_on(small, tmp_path):
 
 def test_a_second_signal_stops_at_once(small, tmp_path):
     """Inside a window that would last for minutes: Python runs no handler there."""
-    process = command(
-        "--logdir",
-        tmp_path,
-        *flags(
-            {
-                **small,
-                "steps": 9000,
-                "image_every": 9000,
-                "checkpoint_every": 9000,
-                "log_every": 9000,
-            }
-        ),
-    )
-    for line in process.stdout:
-        if line.startswith("start-up"):
-            break
-    time.sleep(1)
-    process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
-    assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=10) == 143
-    assert "once more to stop at once" in process.stderr.read()
+    never = dict.fromkeys(("steps", "image_every", "checkpoint_every", "log_every"), 9000)
+    with command("--logdir", tmp_path, *flags({**small, **never})) as process:
+        for line in process.stdout:
+            if line.startswith("start-up"):
+                break
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 143
+        assert "once more to stop at once" in process.stderr.read()
 
 
 # The best
@@ -243,19 +233,45 @@ class Judge:
 judged = []
 
 
-@pytest.mark.parametrize("recipe", ["classic", "modern"])
-def test_the_best_is_kept_and_found(small, tmp_path, monkeypatch, recipe):
-    """By the lowest distance, not the last; also when the run stopped in between."""
+@contextlib.contextmanager
+def judging():
+    """Makes `Judge` the ruler, of few samples."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "Ruler", Judge)
+        patch.setattr(evaluation, "why_not", lambda data: None)
+        patch.setattr(evaluation, "SCORED", 64)
+        yield
+
+
+def train_four_steps(small, logdir, **changes):
+    """Trains a run that is judged twice; returns what was judged, and its folder."""
     judged.clear()
-    monkeypatch.setattr(evaluation, "Ruler", Judge)
-    monkeypatch.setattr(evaluation, "why_not", lambda data: None)
-    settings = {**small, "recipe": recipe, "evaluate_every": 2, "checkpoint_every": 2, "keep": 9}
-    run = tf2gan.train(TrainConfig(**{**settings, "steps": 4}), tmp_path)
+    settings = {**small, "steps": 4, "evaluate_every": 2, "checkpoint_every": 2, "keep": 9}
+    with judging():
+        run = tf2gan.train(TrainConfig(**{**settings, **changes}), logdir)
+    return tuple(judged), run
+
+
+@pytest.fixture(scope="module")
+def four_steps(small, tmp_path_factory):
+    return train_four_steps(small, tmp_path_factory.mktemp("judged"))
+
+
+@pytest.fixture
+def judged_run(four_steps, tmp_path):
+    """A run of four steps whose step 4 was the best, to go on with."""
+    judged[:], run = four_steps
+    with judging():
+        yield shutil.copytree(run, tmp_path / run.name)
+
+
+def assert_the_best_is_kept_and_found(run, seed):
+    """By the lowest distance, not the last; also when the run stopped in between."""
     training.resume(run, steps=6)
     generator, discriminator, step, best = restore_networks(run)
     assert (step, best, len(judged)) == (4, True, 3)
     assert restore_networks(run, "latest")[2:] == (6, False)
-    assert np.array_equal(plain(Sampler(generator), 4, seed=small["seed"]), judged[1])
+    assert np.array_equal(plain(Sampler(generator), 4, seed=seed), judged[1])
     same = restore_networks(run, "4")[1].get_weights()
     assert all(map(np.array_equal, discriminator.get_weights(), same))
     # A kill between the best and the next checkpoint: what comes again is no better than itself.
@@ -266,16 +282,22 @@ def test_the_best_is_kept_and_found(small, tmp_path, monkeypatch, recipe):
         restore_networks(run, "best")
 
 
+@pytest.mark.xdist_group("judged")
+def test_the_best_is_kept_and_found(judged_run, small):
+    assert_the_best_is_kept_and_found(judged_run, small["seed"])
+
+
+def test_the_best_of_modern_is_kept_and_found(small, tmp_path):
+    _, run = train_four_steps(small, tmp_path, recipe="modern")
+    with judging():
+        assert_the_best_is_kept_and_found(run, small["seed"])
+
+
+@pytest.mark.xdist_group("judged")
 @pytest.mark.parametrize("changes, kept", [({}, 1.0), ({"mixed_precision": "bfloat16"}, 3.0)])
-def test_a_best_of_steps_that_are_done_again_otherwise_is_dropped(
-    small, tmp_path, monkeypatch, changes, kept
-):
-    """Killed after the best of step 4, before its checkpoint: step 4 comes again, the same or not."""
-    judged.clear()
-    monkeypatch.setattr(evaluation, "Ruler", Judge)
-    monkeypatch.setattr(evaluation, "why_not", lambda data: None)
-    settings = {**small, "steps": 4, "evaluate_every": 2, "checkpoint_every": 2}
-    run = tf2gan.train(TrainConfig(**settings), tmp_path)
+def test_a_best_of_steps_that_are_done_again_otherwise_is_dropped(judged_run, changes, kept):
+    """Killed after the best of step 4, before its checkpoint: it comes again, the same or not."""
+    run = judged_run
     for path in (run / "checkpoints").glob("ckpt-4*"):
         path.unlink()
     (run / "checkpoints" / "checkpoint").unlink()
@@ -352,7 +374,7 @@ def test_a_strangers_model_runs_no_code(tmp_path, trained):
     model = keras.Sequential(
         [
             keras.Input((100,)),
-            keras.layers.Lambda(lambda x: open("/tmp/tf2gan-was-here", "w") and x),
+            keras.layers.Lambda(lambda x: open("/tmp/tf2gan-was-here", "w").close() or x),
         ]
     )
     for name in ("generator.keras", "discriminator.keras"):
@@ -413,27 +435,27 @@ def test_a_weight_that_is_not_finite_is_never_saved(small, tmp_path, monkeypatch
 
 @pytest.mark.parametrize("where, step", [("at", 4), ("show_projector", 6)])
 def test_what_was_trained_is_saved_before_a_fault_ends_the_run(
-    small, tmp_path, monkeypatch, python, where, step
+    trained, small, tmp_path, monkeypatch, few_samples, where, step
 ):
-    """In an evaluation between two checkpoints, and in what is written last; resumed it equals a run without."""
+    """In an evaluation between two checkpoints, and in what is written last.
+
+    Resumed it equals a run without.
+    """
     settings = {**small, "evaluate_every": 4, "checkpoint_every": 5}
-    whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
+    fault = Mock(side_effect=TypeError("float() of a\nmirrored variable"))
+    said = (
+        rf"\(TypeError: float.. of a mirrored variable\); what was trained is saved, {step} steps; "
+        "go on with python train.py.*--resume"
+    )
     with monkeypatch.context() as patch:
-        patch.setattr(
-            evaluation.Evaluation,
-            where,
-            Mock(side_effect=TypeError("float() of a\nmirrored variable")),
-        )
-        with pytest.raises(
-            Tf2ganError,
-            match=rf"\(TypeError: float.. of a mirrored variable\); what was trained is saved, {step} steps; go on with python train.py.*--resume",
-        ) as error:
+        patch.setattr(evaluation.Evaluation, where, fault)
+        with pytest.raises(Tf2ganError, match=said) as error:
             tf2gan.train(TrainConfig(**settings), tmp_path)
     assert "\n" not in str(error.value) and error.value.exit_status == 1
     run = tmp_path / "00000-digits-classic"
     assert checkpoint_steps(run)[-1] == step
     training.resume(run)
-    assert saved_state(run, 6) == saved_state(whole, 6)
+    assert saved_state(run, 6) == saved_state(trained[1], 6)
 
 
 def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
@@ -463,43 +485,41 @@ def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
 # The disk
 
 
-def limited(size):
-    """Makes every write beyond `size` bytes of a file fail, as on a disk that is full."""
-
-    def apply():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-    return apply
-
-
-@pytest.fixture(scope="module")
-def twelve(small, tmp_path_factory):
-    """The folder of a run of twelve steps that nothing stopped."""
-    return tf2gan.train(TrainConfig(**{**small, "steps": 12}), tmp_path_factory.mktemp("twelve"))
+FULL_DISK = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))  # beyond it every write to a file fails
+import train
+train.main()
+"""
 
 
-@pytest.mark.parametrize(
-    "size, said",
-    [
-        (0, "make room"),
-        (3000, "checkpoints are as they were.*--resume"),
-        (20_000_000, "checkpoints are as they were.*--resume"),
-    ],
-)
-def test_a_full_disk_is_one_line_and_costs_no_checkpoint(trained, twelve, tmp_path, size, said):
+@pytest.mark.long
+def test_a_full_disk_is_one_line_and_costs_no_checkpoint(trained, small, tmp_path, python):
     """No room for anything, for the event file, for a checkpoint."""
     run = tmp_path / "00000-digits-classic"
     shutil.copytree(trained[1], run)
     before = saved_state(run, 6)
-    process = command("--logdir", tmp_path, "--resume", "--steps", 12, preexec_fn=limited(size))
-    output, error = process.communicate(timeout=120)
-    assert process.returncode == 1
-    lines = [line for line in error.splitlines() if line]
-    assert len(lines) == 1 and re.search(said, lines[0]), error
-    assert saved_state(run, 6) == before and checkpoint_steps(run) == [4, 6]
-    training.resume(run, steps=12)
-    assert saved_state(run, 12) == saved_state(twelve, 12)
+    for size, said in (
+        (0, "make room"),
+        (3000, "checkpoints are as they were.*--resume"),
+        (20_000_000, "checkpoints are as they were.*--resume"),
+    ):
+        words = ["-c", FULL_DISK, size, "--logdir", tmp_path, "--resume", "--steps", 8]
+        if size:
+            process = Forked(*words, cwd=ROOT)
+            _, error = process.communicate()
+        else:  # importing TensorFlow is what fails
+            process = python(*words)
+            error = process.stderr
+        assert process.returncode == 1, size
+        lines = [line for line in error.splitlines() if line]
+        assert len(lines) == 1 and re.search(said, lines[0]), error
+        assert saved_state(run, 6) == before and checkpoint_steps(run) == [4, 6], size
+    training.resume(run, steps=8)
+    whole = tf2gan.train(TrainConfig(**{**small, "steps": 8}), tmp_path / "whole")
+    assert saved_state(run, 8) == saved_state(whole, 8)
 
 
 def test_a_folder_that_cannot_be_written(trained, tmp_path, monkeypatch):
@@ -540,8 +560,12 @@ def test_a_terminal_that_takes_no_more_is_no_second_trainer(trained, tmp_path, m
 
 
 def test_runs_started_at_once_get_folders_of_their_own(tmp_path):
-    script = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tf2gan.runs.folders import create_run\nfor i in range(20): create_run({str(tmp_path)!r}, sys.argv[1], '')"
-    processes = [subprocess.Popen([sys.executable, "-c", script, name]) for name in "abcd"]
+    script = (
+        "import sys; from tf2gan.runs.folders import create_run\n"
+        "for i in range(20): create_run(sys.argv[1], sys.argv[2], '')"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    processes = [subprocess.Popen([*words, name], cwd=ROOT) for name in "abcd"]
     assert [process.wait() for process in processes] == [0] * 4
     numbers = sorted(int(path.name.split("-")[0]) for path in tmp_path.iterdir() if path.is_dir())
     assert numbers == list(range(80))
@@ -573,28 +597,17 @@ def test_a_finished_run_is_left_as_it_is(trained, tmp_path, capsys):
 @pytest.mark.slow
 def test_the_long_haul(small, tmp_path):
     """20,000 tiny steps: memory, step time, open files and the disk stay as they are."""
-    process = command(
-        "--logdir",
-        tmp_path,
-        *flags(
-            {
-                **small,
-                "batch": 1,
-                "steps": 20_000,
-                "log_every": 100,
-                "image_every": 1000,
-                "checkpoint_every": 1000,
-            }
-        ),
-    )
+    settings = {**small, "batch": 1, "steps": 20_000, "log_every": 100}
+    settings |= {"image_every": 1000, "checkpoint_every": 1000}
     found = []
-    for line in process.stdout:
-        if line.startswith("step ") and int(line.split()[1].split("/")[0]) % 1000 == 0:
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            memory = int(status.split("VmRSS:")[1].split()[0]) / 1024
-            files = len(os.listdir(f"/proc/{process.pid}/fd"))
-            found.append((time.monotonic(), memory, files))
-    assert process.wait() == 0
+    with command("--logdir", tmp_path, *flags(settings)) as process:
+        for line in process.stdout:
+            if line.startswith("step ") and int(line.split()[1].split("/")[0]) % 1000 == 0:
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                memory = int(status.split("VmRSS:")[1].split()[0]) / 1024
+                files = len(os.listdir(f"/proc/{process.pid}/fd"))
+                found.append((time.monotonic(), memory, files))
+    assert process.returncode == 0
     seconds = np.diff([time for time, *_ in found])
     print(
         "MB:",

@@ -89,7 +89,7 @@ def test_memory_is_bounded_by_the_block(networks, monkeypatch):
 
 
 class Scored:
-    """A sampler of two kinds of images, black and white, that a discriminator scores as it likes."""
+    """A sampler of black and of white images, which a discriminator scores as it likes."""
 
     progress = False
 
@@ -115,7 +115,7 @@ class Scored:
 
 
 def test_rejection_moves_the_samples_towards_the_data():
-    """White is half of the data and a tenth of the samples; D knows, but shouts, and is calibrated."""
+    """White is half of the data, a tenth of the samples; D knows, but shouts, and is calibrated."""
     truth = np.array([np.log(0.5 / 0.1), np.log(0.5 / 0.9)])
     sampler = Scored(0.5, 0.1, 7 * truth + 3)
     real = np.zeros((1000, 28, 28), np.uint8)
@@ -127,7 +127,7 @@ def test_rejection_moves_the_samples_towards_the_data():
 
 
 def test_rejection_accepts_half_at_the_percentile_where_the_largest_ratio_is_rare():
-    """Logits N(1, 1) of real and N(-1, 1) of generated images: exact sampling would accept 1 in 250 or so."""
+    """Logits N(1, 1) of real, N(-1, 1) of generated images: exactly, 1 in 250 would be accepted."""
     rng = np.random.default_rng(0)
 
     class Normal:

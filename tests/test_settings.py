@@ -15,7 +15,7 @@ from tf2gan.cli import train
 from tf2gan.recipes import VALUES
 
 
-def test_a_set_value_is_trained_with_and_written_down(small, tmp_path, capsys):
+def test_a_set_value_is_trained_with_and_written_down(small, tmp_path, capsys, few_samples):
     """In the configuration, in the Text and HParams tabs, and in what the run says."""
     changes = {"g_learning_rate": 0.002, "momentum": 0.0, "shuffle": True}
     words = [f"--set={name}={value}" for name, value in changes.items()]
