@@ -98,7 +98,7 @@ def on_one_and_two(measurable, tmp_path_factory):
     ]
     logdir = tmp_path_factory.mktemp("replicas")
     process = Forked("-c", TWO_REPLICAS, json.dumps(cases), logdir, cwd=ROOT)
-    _, error = process.communicate()
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 0, error[-3000:]
     runs = sorted(logdir.glob("0*"))
     assert [run.name[6:] for run in runs] == ["on_one", "on_two"] * len(CASES)

@@ -70,11 +70,13 @@ def add_penalty(gradients, gan, real_images, due):
             slopes = slope_tape.gradient(logits, real_images)
             penalty = tf.reduce_mean(tf.reduce_sum(slopes**2, [1, 2, 3]))
             weight = recipe.gradient_penalty * recipe.penalty_every
-            scaled_penalty = optimizer.scale_loss(weight / 2 * penalty)
+            scaled_penalty = optimizer.scale_loss(-weight / 2 * penalty)
         # The last bias has none: it does not move the slope.
         zero = tf.UnconnectedGradients.ZERO
         more = tape.gradient(scaled_penalty, variables, unconnected_gradients=zero)
-        return [gradient + part for gradient, part in zip(gradients, more, strict=True)]
+        # A sum of three large tensors in a loop TensorFlow would make in a variable that it finds to
+        # exist when the loop comes again; a difference it leaves alone.
+        return [gradient - part for gradient, part in zip(gradients, more, strict=True)]
 
     if isinstance(due, bool):
         return added() if due else gradients
