@@ -74,8 +74,8 @@ def add_penalty(gradients, gan, real_images, due):
         # The last bias has none: it does not move the slope.
         zero = tf.UnconnectedGradients.ZERO
         more = tape.gradient(scaled_penalty, variables, unconnected_gradients=zero)
-        # A sum of three large tensors in a loop TensorFlow would make in a variable that it finds to
-        # exist when the loop comes again; a difference it leaves alone.
+        # A sum of three large tensors TensorFlow makes in a variable, which it finds to exist when
+        # the loop comes again; a difference it leaves alone.
         return [gradient - part for gradient, part in zip(gradients, more, strict=True)]
 
     if isinstance(due, bool):
