@@ -9,7 +9,7 @@ from tf2gan.errors import DataError, brief
 def load_npz(path):
     arrays = {}
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             for name in ("x_train", "y_train", "x_test", "y_test"):
                 if name in file:
                     arrays[name] = file[name]

@@ -1,5 +1,7 @@
 """Folders of pictures, in any mode and size that Pillow reads."""
 
+import warnings
+
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -22,7 +24,8 @@ def load_pictures(path):
             f"{path} holds no IDX files and no pictures; expected some that Pillow reads"
         )
     images = np.empty((len(files), SIZE, SIZE), np.uint8)
-    with ProgressBar("reading pictures", len(files)) as bar:
+    with ProgressBar("reading pictures", len(files)) as bar, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of odd TIFF and EXIF tags: pixels are there
         for row, file in zip(images, files, strict=True):
             try:
                 with Image.open(file) as picture:

@@ -130,8 +130,9 @@ def measure(flags, run, images, data):
 def load_images(path):
     """Reads uint8 images `[N, 28, 28]` from an `.npy`, or an `.npz` with an array `images`."""
     try:
-        content = np.load(path, allow_pickle=False)
-        images = content["images"] if hasattr(content, "files") else content
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            images = content["images"] if hasattr(content, "files") else content
     except Exception as error:  # NumPy's parsers raise whatever they stumble over
         raise UsageError(
             f"{path} is neither a run nor an array of images ({brief(error)})"
