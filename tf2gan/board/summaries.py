@@ -118,7 +118,7 @@ class Summaries:
         layout = custom_scalar.pb(layout_pb2.Layout(category=categories))
         with self._writer.as_default(0):
             tf.summary.experimental.write_raw_pb(layout.SerializeToString())
-            # The tab opens with five columns, by the alphabet where more are named; it finds the others.
+            # The tab opens with five columns, by the alphabet where more are named.
             columns = [hp.HParam(setting) for setting in list(settings)[:5]]
             hp.hparams_config(columns, [hp.Metric(tag) for tag in OUTCOMES])
             hp.hparams(settings, trial_id=name)
