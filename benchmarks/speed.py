@@ -297,6 +297,8 @@ def with_and_without_onednn(batch, steps, rounds):
         "the original's loop, Keras 3": f"original({batch}, {steps})",
         "4096 x 4096 matrix product": "matrix_product('float32')",
     }
+    if importlib.util.find_spec("torch"):
+        table["PyTorch eager, which has oneDNN of its own"] = f"pytorch(False, {batch}, {steps})"
     workers = {
         (name, switch): Worker(expression, TF_ENABLE_ONEDNN_OPTS=switch)
         for name, expression in table.items()
