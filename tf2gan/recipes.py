@@ -194,6 +194,5 @@ def help_text():
     for name, field in VALUES.items():
         own = ", ".join(f"{getattr(recipe, name)} in {title}" for title, recipe in RECIPES.items())
         indent = {"width": 96, "initial_indent": "      ", "subsequent_indent": "      "}
-        indent = {"width": 96, "initial_indent": "      ", "subsequent_indent": "      "}
         lines += [f"  {name} ({own})", *textwrap.wrap(describe(field), **indent)]
     return "\n".join(lines)

@@ -68,7 +68,7 @@ class Checkpoints:
         self._manager.save(checkpoint_number=self._gan.step.numpy())
 
     def keep_best(self, frechet):
-        """Saves the present networks as `checkpoints/best` if no Frechet distance was lower.
+        """Saves the present networks as `checkpoints/best` if their Frechet distance is the lowest.
 
         A run that was killed may find there what it is yet to reach: the same step comes out the
         same.

@@ -73,7 +73,8 @@ def resume(run, *, data=None, started=None, profile=False, strategy=None, **chan
     Args:
       run: the run folder.
       data, started, profile, strategy: as in `train`.
-      **changes: new values for `epochs`, `steps` or `mixed_precision`; they stay with the run.
+      **changes: new values for `epochs`, `steps`, `mixed_precision` or `jit_compile`; they
+        stay with the run.
     """
     started = started or time.perf_counter()
     config = TrainConfig.read(run).going_on(**changes)
