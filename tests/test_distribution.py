@@ -295,6 +295,10 @@ def test_what_is_wrong_with_tf_config_is_said(monkeypatch, config, said):
             ["--devices=CPU:0,CPU:1", "--mixed-precision=float16"],
             "float16 is for one device, and there are 2",
         ),
+        (
+            ["--devices=CPU:0,CPU:1", "--jit-compile=on"],
+            "--jit-compile on is for one device, and there are 2; leave it out",
+        ),
         (["--devices=GPU:99"], "--devices names 'GPU:99'; choose from CPU:0"),
         (["--devices=CPU:0,CPU:0"], "names one device twice"),
     ],

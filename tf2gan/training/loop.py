@@ -18,6 +18,7 @@ from tf2gan.distribution import (
     any_machine,
     check_alike,
     check_settings,
+    choose_jit,
     describe,
     is_chief,
     take_from_chief,
@@ -89,6 +90,7 @@ def _agreed(strategy, config, data):
     """The strategy, once all machines are known to train the same, in equal slices."""
     strategy = strategy or tf.distribute.get_strategy()
     check_settings(strategy, config.batch, choose_dtype(config.mixed_precision, strategy)[0])
+    choose_jit(config.jit_compile, strategy)  # refused before a folder is made
     check_alike(strategy, f"{config.to_json()} {len(data.images)}")
     return strategy
 
