@@ -4,7 +4,6 @@ Standard library only: `--help` and a wrong flag answer before TensorFlow is imp
 """
 
 import argparse
-import difflib
 import os
 import signal
 import sys
@@ -12,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
+from tf2gan.knobs import nearest
 
 SELECTIONS = ("plain", "nice", "rejection")  # how generated images are chosen
 
@@ -26,8 +26,8 @@ class Parser(argparse.ArgumentParser):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             flags = [flag for action in self._actions for flag in action.option_strings]
-            near = difflib.get_close_matches(unknown[0].split("=")[0], flags, n=1)
-            self.error(f"there is no flag {unknown[0]!r}" + (f"; {near[0]}?" if near else ""))
+            meant = nearest(unknown[0].split("=")[0], flags)
+            self.error(f"there is no flag {unknown[0]!r}{meant}")
         return parsed
 
     def error(self, message):

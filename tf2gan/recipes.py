@@ -4,7 +4,7 @@ import dataclasses
 import textwrap
 
 from tf2gan.errors import UsageError
-from tf2gan.knobs import check, describe, knob, nearest, read
+from tf2gan.knobs import check, describe, kind_of, knob, nearest, read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,14 +123,13 @@ class Recipe:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             check(field, value)
-            if field.type in (float, "float"):
+            if kind_of(field)[0] is float:
                 object.__setattr__(self, field.name, float(value))  # 1 and 1.0 are one recipe
 
     def with_changes(self, changes):
         """The recipe with some values changed; refuses wrong names and what does nothing."""
         for name in changes:
-            if name not in VALUES:
-                raise UsageError(f"a recipe has no value {name!r}{nearest(name, VALUES)}")
+            _check_name(name)
         changed = dataclasses.replace(self, **changes)
         for name in changes:
             other, wanted = VALUES[name].metadata["needs"] or (name, None)
@@ -172,13 +171,18 @@ def read_changes(words):
         name, equals, text = word.partition("=")
         if not equals:
             raise UsageError(f"--set takes NAME=VALUE, and {word!r} has no =")
-        if name not in VALUES:
-            own = name in ("batch", "epochs", "steps")
-            flag = f"; --{name} is a flag of its own" if own else ""
-            hint = flag or nearest(name, VALUES) or "; --help lists them"
-            raise UsageError(f"a recipe has no value {name!r}{hint}")
+        _check_name(name)
         changes[name] = read(VALUES[name], text)
     return changes
+
+
+def _check_name(name):
+    """Raises `UsageError`, with what was probably meant, unless a recipe has such a value."""
+    if name not in VALUES:
+        own = name in ("batch", "epochs", "steps")
+        flag = f"; --{name} is a flag of its own" if own else ""
+        hint = flag or nearest(name, VALUES) or "; --help lists them"
+        raise UsageError(f"a recipe has no value {name!r}{hint}")
 
 
 def differences(recipe, values):

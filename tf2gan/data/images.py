@@ -16,6 +16,7 @@ from tf2gan.progress_bar import ProgressBar
 from tf2gan.runs.files import PARTIAL, replacing
 
 SIZE = 28  # pixels a side
+FILE_SUFFIXES = (".png", ".gif", ".npz", ".npy")  # of --out; anything else is a folder
 OUT_FORMATS = ".png (one grid), .gif, .npz, .npy, or a folder (one PNG an image)"
 
 
@@ -91,7 +92,7 @@ def write_gif(path, frames, seconds_per_frame=0.25):
 def check_out(path):
     """Raises `UsageError` unless `write_images` can write to `path`."""
     path = Path(path)
-    is_file = path.suffix in (".png", ".gif", ".npz", ".npy")
+    is_file = path.suffix in FILE_SUFFIXES
     try:
         if path.exists() and path.is_dir() == is_file:
             raise UsageError(
@@ -114,7 +115,7 @@ def write_images(path, images, *, columns=None, seconds_per_frame=0.25):
     """
     path = Path(path)
     check_out(path)
-    if path.suffix not in (".png", ".gif", ".npz", ".npy"):
+    if path.suffix not in FILE_SUFFIXES:
         _write_folder(path, images)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
