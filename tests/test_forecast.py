@@ -68,6 +68,7 @@ def test_it_comes_true(time, capsys, settings):
 
 def test_a_run_of_seconds_says_nothing(time, capsys):
     assert run(time, capsys, total=30, step=0.01, first=0.5) == (None, None)
+    assert run(time, capsys, total=20) == (None, None)  # it could be told, but the run is over
 
 
 @pytest.mark.parametrize(

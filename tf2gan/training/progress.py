@@ -78,9 +78,10 @@ class Progress:
         """
         warm_step, warm_seconds = self._warm or (self._step, 0.0)
         steps, seconds = self._step - warm_step, self._seconds - warm_seconds
-        if not steps or self._seconds < PATIENCE:
+        left = self._total - self._step
+        if not steps or not left or self._seconds < PATIENCE:
             return None
-        left, step_seconds = self._total - self._step, seconds / steps
+        step_seconds = seconds / steps
         every = self._evaluate_every
         if every and len(self._evaluations) < 2 and every * step_seconds < SOON:
             return None
