@@ -20,17 +20,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+NOISE = 4096  # images, where they are not MNIST's
 GFLOP_AT_128 = 72.5  # of one iteration in polyphase form, at batch 128
 
 
-def ours(precision, batch, steps, recipe="classic", jit_compile="auto"):
-    """Windows of `train_steps`, as `train.py` runs them."""
+def ours(precision, batch, steps, recipe="classic", jit_compile="auto", **shape):
+    """Windows of `train_steps`, as `train.py` runs them; `shape` as `TrainConfig` takes it."""
     from tf2gan.config import TrainConfig
     from tf2gan.gan import GAN
 
     how = {"recipe": recipe, "jit_compile": jit_compile, "mixed_precision": precision}
-    gan = GAN(TrainConfig(batch=batch, **how))
-    images, rows = mnist_tensor(), window(batch, steps)
+    config = TrainConfig(batch=batch, **how, **shape)
+    gan = GAN(config)
+    images, rows = images_of(config), window(batch, steps)
     return lambda: float(gan.train_steps(images, rows)["loss/d"])
 
 
@@ -165,12 +167,14 @@ def matrix_product(dtype, size=4096):
     return lambda: float(multiply())
 
 
-def generation(batch):
+def generation(batch, **shape):
     """`plain` images, as `generate.py` draws them."""
+    from tf2gan.config import TrainConfig
     from tf2gan.networks.models import build_generator
     from tf2gan.sampling import Sampler, plain
 
-    sampler = Sampler(build_generator())
+    config = TrainConfig(**shape)
+    sampler = Sampler(build_generator(config.size, config.channels))
     return lambda: plain(sampler, batch, seed=0)
 
 
@@ -180,21 +184,26 @@ def mnist_array():
     from tf2gan.data.images import to_unit
     from tf2gan.data.load import load_data
 
-    return to_unit(load_data("mnist").images.astype(np.float32))[..., None]
+    return to_unit(load_data("mnist").images.astype(np.float32))
 
 
-def mnist_tensor():
+def images_of(config):
+    """MNIST's images; noise where a configuration has another size or colour."""
+    import numpy as np
     import tensorflow as tf
 
     from tf2gan.data.load import load_data
 
-    return tf.constant(load_data("mnist").images)
+    shape = (*config.size, config.channels)
+    if shape == (28, 28, 1):
+        return tf.constant(load_data("mnist").images)
+    return tf.constant(np.random.default_rng(0).integers(0, 256, (NOISE, *shape), np.uint8))
 
 
 def window(batch, steps):
     from tf2gan.data.batches import batch_rows
 
-    return batch_rows(0, steps, count=60_000, batch=batch)
+    return batch_rows(0, steps, count=NOISE, batch=batch)
 
 
 def contestants(batch, steps):
@@ -360,6 +369,10 @@ def main():
         "--rounds", type=int, default=7, help="turns of each contestant (default: 7)"
     )
     parser.add_argument("--sizes", action="store_true", help="batch sizes and generation instead")
+    parser.add_argument("--image-size", default="28", help="of --sizes, N or HxW (default: 28)")
+    parser.add_argument(
+        "--color-mode", default="grayscale", help="of --sizes, or rgb (default: grayscale)"
+    )
     parser.add_argument(
         "--whole",
         type=int,
@@ -384,12 +397,14 @@ def main():
         whole(flags.mixed_precision, flags.batch, flags.whole)
     elif flags.sizes:
         print("| batch | training, images/s | generation, images/s |\n| --- | --- | --- |")
+        shape = f"image_size={flags.image_size!r}, color_mode={flags.color_mode!r}"
         for batch in (16, 32, 64, 128, 256, 512, 1024):
             steps = max(1, 512 // batch)
-            seconds = measure(
-                {"train": f"ours(None, {batch}, {steps})", "generate": f"generation({batch})"},
-                flags.rounds,
-            )
+            timed = {
+                "train": f"ours(None, {batch}, {steps}, {shape})",
+                "generate": f"generation({batch}, {shape})",
+            }
+            seconds = measure(timed, flags.rounds)
             print(
                 f"| {batch} | {batch * steps / seconds['train']:.0f} "
                 f"| {batch / seconds['generate']:.0f} |",

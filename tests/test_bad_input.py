@@ -19,6 +19,7 @@ from PIL import Image
 from tf2gan.config import TrainConfig
 from tf2gan.data.load import load_data
 from tf2gan.errors import DataError
+from tf2gan.sizes import check_size
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
 IDX = bytes([0, 0, 8, 3]) + struct.pack(">3I", *IMAGES.shape) + IMAGES.tobytes()
@@ -58,6 +59,14 @@ TRAIN = """
 --name BELL                               | name is '.x07'
 --name LONG                               | name is 'xxx
 --name EMPTY                              | name is ''
+--image-size 30                           | image_size is 30x30; .* the nearest is 28x28 or 32x32
+--image-size 8x300                        | image_size is 8x300; .* the nearest is 12x128
+--image-size big                          | image_size is 'big'; give a number of pixels, or HxW
+--color-mode cmyk                         | invalid choice: 'cmyk'
+--set shift=14 --recipe modern            | shift is 14; the most is 13 for images of 28x28
+--out a.png                               | --out goes with --dry-run
+--dry-run --out a.gif                     | --out is a.gif; it must end in .png
+--dry-run --out text.txt/a.png            | text.txt is no folder
 --epoch 3                                 | --epochs?
 --nonsense                                | there is no flag '--nonsense'
 extra                                     | there is no flag 'extra'
@@ -69,27 +78,27 @@ extra                                     | there is no flag 'extra'
 --data BELL                               | is no file or folder
 --data loop                               | is no file or folder|levels of symbolic links
 --data folder                             | holds no IDX files and no pictures
---data text.txt                           | neither an .npz or .npy nor named like an IDX
+--data text.txt                           | text.txt is no data set that can be read
 --data text.txt/inside                    | is no file or folder
 --data empty.npz                          | empty.npz cannot be read as an .npz
 --data garbage.npz                        | garbage.npz cannot be read as an .npz
 --data truncated.npz                      | truncated.npz cannot be read as an .npz
---data pickle.npz                         | pickle.npz cannot be read as an .npz of plain arrays
+--data pickle.npz                         | pickle.npz cannot be read as an .npy of plain
 --data short.npy                          | short.npy cannot be mapped as an .npy
 --data pickle.npy                         | pickle.npy cannot be mapped as an .npy of plain numbers
---data float.npy                          | float64 .12, 28, 28.; expected uint8
---data float.npz                          | float64 .12, 28, 28.; expected uint8
---data shape.npz                          | uint8 .12, 20, 20.; expected uint8 .N, 28, 28.
---data color.npz                          | uint8 .12, 28, 28, 3.; expected uint8
---data none.npz                           | uint8 .0, 28, 28.; expected uint8
---data other.npz                          | has no array x_train
---data labels.npz                         | y_train of .*expected integers .12., one an image
+--data float.npy                          | float.npy has 12 images, less than one batch of 128
+--data float.npz                          | float.npz has 12 images, less than one batch of 128
+--data shape.npz                          | shape.npz has 12 images, less than one batch of 128
+--data color.npz                          | color.npz has 12 images, less than one batch of 128
+--data none.npz                           | is uint8 .0, 28, 28.; expected images
+--data other.npz                          | other.npz has 12 images, less than one batch of 128
+--data labels.npz                         | y_train.*expected integers .12., one an image
 --data few.npz                            | has 12 images, less than one batch of 128
---data idx-magic                          | does not begin as an IDX file
+--data idx-magic                          | ends early
 --data idx-short                          | ends early
 --data idx-long                           | goes on too long
 --data idx-huge                           | more than 4294967296 bytes
---data idx-gz                             | cannot be read .*gz
+--data idx-gz                             | idx-gz has 12 images, less than one batch of 128
 --data idx-test                           | no training images
 --data pictures                           | a.png cannot be read as a picture
 --data fine.npz --batch 13                | has 12 images, less than one batch of 13
@@ -105,6 +114,8 @@ extra                                     | there is no flag 'extra'
 --resume 00005 --logdir damaged           | batch is nan
 --resume 00006 --logdir damaged           | config.json cannot be read
 --resume --logdir fresh --batch 9         | --batch 9 contradicts the run, which has 4
+--resume --logdir fresh --image-size 32   | --image-size 32x32 contradicts the run, which has 28x28
+--resume --logdir fresh --color-mode rgb  | contradicts the run, which has grayscale
 --resume --logdir fresh --seed 1          | --seed 1 contradicts the run, which has 0
 --resume --logdir fresh --data mnist      | --data mnist contradicts the run
 --resume --logdir fresh --name other      | --name other contradicts the run
@@ -125,6 +136,8 @@ GENERATE = """
 --batch nan                                     | --batch: invalid int value
 --seed -1                                       | --seed is -1; choose 0 to 2147483647
 --seed 2147483648                               | --seed is 2147483648
+--image-size 28                                 | --image-size goes with --weights
+--weights text.txt --image-size 30              | image_size is 30x30
 --select best                                   | invalid choice: 'best'
 --bacth 3                                       | --batch?
 --logdir nowhere                                | train one first: python train.py --logdir nowhere
@@ -324,4 +337,5 @@ def test_readers_raise_nothing_but_data_errors(tmp_path_factory, data):
     except DataError as error:
         assert "\n" not in str(error)
     else:
-        assert loaded.images.dtype == np.uint8 and loaded.images.shape[1:] == (28, 28)
+        assert loaded.images.dtype == np.uint8 and loaded.images.shape[3] in (1, 3)
+        check_size(loaded.image_size, "images")

@@ -1,5 +1,7 @@
 """What is saved is what is restored; strangers' files load or are refused, and run nothing."""
 
+from types import SimpleNamespace
+
 import h5py
 import keras
 import numpy as np
@@ -63,6 +65,7 @@ def test_every_variable_comes_back(tmp_path):
     for variable in every_variable(saved):
         variable.assign(rng.integers(1, 100, variable.shape).astype(variable.dtype))
     saved.step.assign(17)
+    (tmp_path / "config.json").write_text(saved.config.to_json())
     Checkpoints(saved, tmp_path, keep=3).save()
     assert Checkpoints(restored, tmp_path, keep=3).restore() == 17
     for a, b in zip(every_variable(saved), every_variable(restored), strict=True):
@@ -75,6 +78,7 @@ def test_every_variable_comes_back(tmp_path):
 
 def test_only_the_newest_are_kept(tmp_path):
     gan = GAN(TrainConfig())
+    (tmp_path / "config.json").write_text(gan.config.to_json())
     checkpoints = Checkpoints(gan, tmp_path, keep=2)
     for step in (1, 5, 10):
         gan.step.assign(step)
@@ -83,7 +87,7 @@ def test_only_the_newest_are_kept(tmp_path):
     assert restore_networks(tmp_path, "5", discriminator=False)[1:] == (None, 5, False)
     with pytest.raises(UsageError, match="choose best, latest or 5, 10$"):
         restore_networks(tmp_path, "7")
-    checkpoints.keep_best(3.0)
+    checkpoints.keep_best(SimpleNamespace(frechet=3.0, kid=1.0, believed="frechet", ruler="it"))
     for file in (tmp_path / "checkpoints").glob("ckpt-*"):
         file.unlink()
     with pytest.raises(

@@ -74,8 +74,20 @@ def test_from_nothing_to_digits(python, small, tmp_path):
 
 def test_dry_run_makes_nothing(small, tmp_path, capsys):
     train.main(["--logdir", str(tmp_path / "runs"), "--dry-run", *flags(small)])
-    assert "40 images of digits, 6 steps" in capsys.readouterr().out
-    assert not (tmp_path / "runs").exists()
+    shown = capsys.readouterr().out.splitlines()
+    assert "data: 40 training images 28x28x1, 10 classes, 0 test images" in shown
+    assert "plan: 6 steps, classic" in shown
+    assert not list(tmp_path.iterdir())
+
+
+def test_dry_run_shows_the_first_images(small, mnist, tmp_path, capsys):
+    out = tmp_path / "first.png"
+    words = ["--logdir", str(tmp_path / "runs"), "--dry-run", "--out", str(out)]
+    train.main([*words, *flags({**small, "color_mode": "rgb"})])
+    shown = capsys.readouterr().out.splitlines()
+    assert "data: 40 training images 28x28x3, 10 classes, 0 test images" in shown
+    assert shown[-1] == str(out) and list(tmp_path.iterdir()) == [out]
+    assert np.array_equal(read_png(out)[:28, :28], np.repeat(mnist.images[0], 3, 2))
 
 
 def test_resume_on_the_command_line(small, tmp_path, capsys):

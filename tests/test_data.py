@@ -24,6 +24,11 @@ IMAGES = RNG.integers(0, 256, (12, 28, 28), np.uint8)
 LABELS = RNG.integers(0, 10, 12, np.uint8)
 
 
+def classes(data):
+    """The name of each image's class."""
+    return [data.class_names[label] for label in data.labels]
+
+
 def idx(array):
     return (
         bytes([0, 0, 8, array.ndim])
@@ -43,8 +48,9 @@ def write_idx(folder, head="train-", separator="-", compress=False, images=IMAGE
 
 def test_bundled_mnist_is_whole():
     mnist = load_data("mnist")
-    assert (mnist.images.shape, mnist.test_images.shape) == ((60000, 28, 28), (10000, 28, 28))
-    assert mnist.images.dtype == np.uint8
+    assert mnist.line() == "data: 60000 training images 28x28x1, 10 classes, 10000 test images"
+    assert mnist.images.shape == (60000, 28, 28, 1) and mnist.images.dtype == np.uint8
+    assert mnist.labels.dtype == np.int64 and mnist.class_names == tuple("0123456789")
     assert mnist.labels[:5].tolist() == [5, 0, 4, 1, 9]
     assert np.bincount(mnist.test_labels).tolist() == [
         980,
@@ -91,8 +97,9 @@ def test_npz(tmp_path, channel):
     images = IMAGES[..., None] if channel else IMAGES
     np.savez(tmp_path / "a.npz", x_train=images, y_train=LABELS, x_test=images[:3])
     loaded = load_data(str(tmp_path / "a.npz"))
-    assert np.array_equal(loaded.images, IMAGES) and np.array_equal(loaded.labels, LABELS)
-    assert loaded.test_images.shape == (3, 28, 28) and loaded.test_labels is None
+    assert np.array_equal(loaded.images[..., 0], IMAGES)
+    assert classes(loaded) == LABELS.astype(str).tolist()
+    assert loaded.test_images.shape == (3, 28, 28, 1) and loaded.test_labels is None
     assert loaded.name == "a"
 
 
@@ -102,8 +109,9 @@ def test_idx_folder(tmp_path, compress, separator):
     write_idx(tmp_path, "train-", separator, compress)
     write_idx(tmp_path, "t10k-", separator, compress, IMAGES[::-1])
     loaded = load_data(str(tmp_path))
-    assert np.array_equal(loaded.images, IMAGES) and np.array_equal(loaded.labels, LABELS)
-    assert np.array_equal(loaded.test_images, IMAGES[::-1])
+    assert np.array_equal(loaded.images[..., 0], IMAGES)
+    assert classes(loaded) == LABELS.astype(str).tolist()
+    assert np.array_equal(loaded.test_images[..., 0], IMAGES[::-1])
     assert loaded.name == tmp_path.name
 
 
@@ -111,8 +119,9 @@ def test_emnist_is_turned_upright_and_several_sets_are_told_apart(tmp_path):
     write_idx(tmp_path, "emnist-letters-train-", compress=True)
     write_idx(tmp_path, "emnist-letters-test-", compress=True)
     loaded = load_data(str(tmp_path))
-    assert np.array_equal(loaded.images, IMAGES.swapaxes(1, 2)) and loaded.name == "emnist-letters"
-    assert np.array_equal(loaded.test_images, IMAGES.swapaxes(1, 2))
+    assert np.array_equal(loaded.images[..., 0], IMAGES.swapaxes(1, 2))
+    assert loaded.name == "emnist-letters"
+    assert np.array_equal(loaded.test_images[..., 0], IMAGES.swapaxes(1, 2))
     write_idx(tmp_path, "emnist-digits-train-")
     with pytest.raises(DataError, match="several data sets"):
         load_data(str(tmp_path))
@@ -146,8 +155,11 @@ def test_pictures_of_any_mode_and_size(tmp_path, mode):
     picture.save(tmp_path / "class" / f"a.{suffix}")
     (tmp_path / "notes.txt").write_text("no picture")
     loaded = load_data(str(tmp_path))
-    assert loaded.images.shape == (1, 28, 28) and loaded.labels is None
+    assert loaded.images.shape == (1, 28, 28, 1) and loaded.labels is None
     assert loaded.images[0, 14, 14] > 250 and loaded.images[0, 2, 2] < 5
+    colour = load_data(str(tmp_path), (12, 20), "rgb").images
+    assert colour.shape == (1, 12, 20, 3)
+    assert colour[0, 6, 10].min() > 250 and colour[0, 0, 0].max() < 5
 
 
 def test_transparent_is_white_and_pictures_are_sorted(tmp_path):
@@ -174,11 +186,11 @@ def broken(path, kind):
     elif kind == "idx header":
         train.write_bytes(whole[:7])
     elif kind == "idx magic":
-        train.write_bytes(b"\0\0\x0d\x03" + whole[4:])
+        train.write_bytes(b"\0\0\x0f\x03" + whole[4:])
     elif kind == "idx huge claim":
         train.write_bytes(whole[:4] + b"\xff" * 12 + whole[16:])
     elif kind == "idx wrong size":
-        train.write_bytes(idx(IMAGES[:, :20]))
+        train.write_bytes(idx(IMAGES[:, :21]))
     elif kind == "idx no images":
         train.write_bytes(idx(IMAGES[:0]))
     elif kind == "idx only test":
@@ -189,24 +201,33 @@ def broken(path, kind):
     elif kind == "gz truncated":
         (path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(whole)[:-20])
     elif kind == "gz is no gz":
-        (path / "train-images-idx3-ubyte.gz").write_bytes(whole)
+        (path / "train-images-idx3-ubyte.gz").write_bytes(b"\x1f\x8b" + whole)
     elif kind == "picture truncated":
         Image.fromarray(RNG.integers(0, 256, (99, 99), np.uint8)).save(path / "a.png")
         content = (path / "a.png").read_bytes()
         (path / "a.png").write_bytes(content[: len(content) // 2])
     elif kind == "picture is text":
         (path / "a.jpg").write_text("no picture")
-    elif kind == "npz no x_train":
-        np.savez(npz, images=IMAGES)
+    elif kind == "npz no images":
+        np.savez(npz, y_train=LABELS)
         return npz
-    elif kind == "npz float":
-        np.savez(npz, x_train=IMAGES / 255)
+    elif kind == "npz range":
+        np.savez(npz, x_train=IMAGES / 100)
+        return npz
+    elif kind == "npz nan":
+        np.savez(npz, x_train=np.full((12, 28, 28), np.nan))
+        return npz
+    elif kind == "npz integers":
+        np.savez(npz, x_train=IMAGES.astype(int) * 2)
         return npz
     elif kind == "npz shape":
-        np.savez(npz, x_train=IMAGES.reshape(12, -1))
+        np.savez(npz, x_train=IMAGES.reshape(12, -1)[:, :700])
         return npz
-    elif kind == "npz color":
-        np.savez(npz, x_train=np.repeat(IMAGES[..., None], 3, 3))
+    elif kind == "npz size":
+        np.savez(npz, x_train=IMAGES[:, :27, :27])
+        return npz
+    elif kind == "npz parts of two sizes":
+        np.savez(npz, x_train=IMAGES, x_test=IMAGES[:, :20, :20])
         return npz
     elif kind == "npz labels":
         np.savez(npz, x_train=IMAGES, y_train=LABELS / 2)
@@ -233,8 +254,9 @@ def broken(path, kind):
 KINDS = """
 missing, other file, empty folder, idx truncated, idx too long, idx header, idx magic,
 idx huge claim, idx wrong size, idx no images, idx only test, idx labels, gz truncated,
-gz is no gz, picture truncated, picture is text, npz no x_train, npz float, npz shape, npz color,
-npz labels, npz pickle, npz truncated, npz flipped, npz is text
+gz is no gz, picture truncated, picture is text, npz no images, npz range, npz nan, npz integers,
+npz shape, npz size, npz parts of two sizes, npz labels, npz pickle, npz truncated,
+npz flipped, npz is text
 """
 
 
@@ -285,7 +307,7 @@ def test_data_larger_than_memory(tmp_path):
     """Eight gigabytes of images in six of memory; all but a few of them are a hole in the file."""
     count = (8 << 30) // 784
     images = np.lib.format.open_memmap(tmp_path / "large.npy", "w+", np.uint8, (count, 28, 28))
-    images[:9] = images[-9:] = load_data("mnist").images[:9]
+    images[:9] = images[-9:] = load_data("mnist").images[:9, ..., 0]
     del images
     words = ["--data", tmp_path / "large.npy", "--logdir", tmp_path]
     words += ["--batch=8", "--steps=4", "--evaluate-every=0"]
@@ -305,7 +327,7 @@ def test_a_mapped_file_gives_the_same_batches(tmp_path, recipe):
         recipe=recipe, batch=4, steps=25, log_every=3, image_every=7, checkpoint_every=10
     )
     for (end, ours, rows), (same_end, theirs, same_rows) in zip(
-        windows(config, mapped, 2), windows(config, Data("a", images), 2), strict=True
+        windows(config, mapped, 2), windows(config, Data("a", images[..., None]), 2), strict=True
     ):
         assert end == same_end and len(ours) <= 12  # only the window's own
         assert np.array_equal(ours[rows], np.asarray(theirs)[same_rows])

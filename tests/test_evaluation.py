@@ -108,7 +108,9 @@ def test_figures_for_scripts(measured, events):
     }
     assert measured[4] == pytest.approx(figures["quality"]["frechet"], rel=1e-6)
     best = min(measured, key=measured.get)
-    assert figures["best"] == {"step": best, "frechet": pytest.approx(measured[best], rel=1e-6)}
+    assert figures["best"]["step"] == best
+    assert figures["best"]["frechet"] == pytest.approx(measured[best], rel=1e-6)
+    assert figures["best"]["ruler"] == figures["quality"]["ruler"]
     assert figures["quality"]["count"] == 1000 and len(figures["quality"]["histogram"]) == 10
 
 
@@ -124,7 +126,7 @@ def test_the_time_lapse_shows_the_same_latents_over_the_run(trained):
 def test_without_figures_there_are_pictures_still(small, tmp_path, capsys, few_samples):
     run = tf2gan.train(TrainConfig(**{**small, "evaluate_every": 9}), tmp_path)
     assert (
-        "quality is not measured: digits has 40 training images, less than 2000"
+        "quality is not measured: digits has 40 training images, less than 100"
         in capsys.readouterr().out
     )
     tags = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload().Tags()["tensors"]

@@ -17,7 +17,7 @@ from tf2gan.modern import moved
 from tf2gan.sampling import DISCRIMINATOR, GENERATOR, draw_latents
 from tf2gan.training import loop
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28), np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), np.uint8)
 BIAS = 3  # among G's trainable variables the one that BatchNormalization takes out again
 
 
@@ -45,7 +45,7 @@ def test_no_step_needs_the_host_of_a_gpu(recipe, precision):
 def test_the_walk_finds_what_would_wait_for_the_host():
     """As the step was: a gather of bytes, indices computed in int32, keys drawn in the loop."""
 
-    @tf.function(input_signature=[tf.TensorSpec((40, 28, 28), tf.uint8)], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec((40, 28, 28, 1), tf.uint8)], autograph=False)
     def as_it_was(images):
         def step(index):
             shifts = tf.random.stateless_uniform((4, 2), [0, 1], -2, 3, tf.int32, alg="philox")
@@ -105,7 +105,7 @@ def test_a_window_draws_what_version_0_1_drew():
         tf.config.run_functions_eagerly(False)
     for number, (real, for_d, for_g, shifts, step) in enumerate(seen, 3):
         assert int(step) == number
-        assert np.array_equal(real[..., 0] * 127.5 + 127.5, IMAGES[rows[number - 3]])
+        assert np.array_equal(real * 127.5 + 127.5, IMAGES[rows[number - 3]])
         assert np.array_equal(for_d, draw_latents(4, seed=5, index=number, use=DISCRIMINATOR))
         assert np.array_equal(for_g, draw_latents(4, seed=5, index=number, use=GENERATOR))
         key = tf.constant([5, -1 - number], tf.int64)

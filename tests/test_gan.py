@@ -82,7 +82,7 @@ def test_the_tapes_are_separate_and_the_trainable_flags_stay(gan, inputs):
 
 
 def test_a_hundred_calls_make_one_trace(gan):
-    images = tf.zeros((40, 28, 28), tf.uint8)
+    images = tf.zeros((40, 28, 28, 1), tf.uint8)
     traced = tf.function(gan.train_step)
     for _ in range(2):
         traced(tf.zeros((4, 28, 28, 1)), tf.zeros((4, 100)), tf.zeros((4, 100)))
@@ -96,7 +96,7 @@ def test_a_hundred_calls_make_one_trace(gan):
 
 
 def test_a_window_is_its_steps_and_its_metrics_their_mean():
-    images = tf.constant(np.random.default_rng(0).integers(0, 256, (40, 28, 28)), tf.uint8)
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1)), tf.uint8)
     rows = np.arange(24, dtype=np.int32).reshape(6, 4)
     whole, parts = GAN(TrainConfig(batch=4)), GAN(TrainConfig(batch=4))
     mean = whole.train_steps(images, rows)
@@ -110,7 +110,7 @@ def test_a_window_is_its_steps_and_its_metrics_their_mean():
 
 
 def test_seed_changes_the_run():
-    images, rows = tf.zeros((4, 28, 28), tf.uint8), np.arange(4, dtype=np.int32)[None]
+    images, rows = tf.zeros((4, 28, 28, 1), tf.uint8), np.arange(4, dtype=np.int32)[None]
     runs = [GAN(TrainConfig(batch=4, seed=seed)) for seed in (0, 0, 1)]
     losses = [float(gan.train_steps(images, rows)["loss/g"]) for gan in runs]
     assert losses[0] == losses[1] != losses[2]

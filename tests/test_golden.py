@@ -47,7 +47,7 @@ def recorded():
     train_step = tf.function(gan.train_step)
     losses = [
         train_step(
-            tf.constant(images[i * BATCH : (i + 1) * BATCH, :, :, None]),
+            tf.constant(images[i * BATCH : (i + 1) * BATCH]),
             tf.constant(latents[0][i], tf.float32),
             tf.constant(latents[1][i], tf.float32),
         )

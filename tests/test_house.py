@@ -21,11 +21,11 @@ FLOORS = [  # drawn from the top; each imports from floors below it alone
     "data",
     "runs",
     "networks",
-    "config recipes knobs errors commands progress_bar onednn",
+    "config recipes knobs sizes errors commands progress_bar onednn",
 ]
 # What mistakes are told with, before TensorFlow is imported; NumPy and Pillow are quick.
 WITHOUT_TENSORFLOW = (
-    "config recipes knobs errors commands progress_bar onednn data runs.files runs.folders "
+    "config recipes knobs sizes errors commands progress_bar onednn data runs.files runs.folders "
     "training.signals"
 )
 FILES = {

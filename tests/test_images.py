@@ -34,7 +34,7 @@ def test_a_channel_axis_changes_nothing(images):
     assert np.array_equal(tile_grid(images[..., None]), tile_grid(images))
 
 
-@pytest.mark.parametrize("shape", [(0, 28, 28), (28, 28), (2, 28, 28, 3)])
+@pytest.mark.parametrize("shape", [(0, 28, 28), (28, 28), (28,)])
 def test_what_is_no_batch_of_images_is_refused(shape):
     with pytest.raises(ValueError, match="expected"):
         tile_grid(np.zeros(shape))

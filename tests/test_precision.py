@@ -75,7 +75,7 @@ def test_asked_for_or_left_alone():
 
 def steps(mixed_precision, count=3):
     gan = GAN(TrainConfig(batch=4, mixed_precision=mixed_precision))
-    images = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 28, 28)), tf.uint8)
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1)), tf.uint8)
     return gan, gan.train_steps(images, np.tile(np.arange(4, dtype=np.int32), (count, 1)))
 
 

@@ -1,9 +1,11 @@
 """The ruler: closed forms, constructed cases, and an order that a person would agree with."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -19,8 +21,15 @@ from tf2gan.quality import __main__ as command
 from tf2gan.quality import classifier
 from tf2gan.quality import ruler as rulers
 from tf2gan.quality.classifier import MNIST_KEY, MNIST_WEIGHTS, data_key, load_classifier
-from tf2gan.quality.metrics import classifier_score, frechet_distance, precision_recall
+from tf2gan.quality.clusters import cluster
+from tf2gan.quality.metrics import (
+    classifier_score,
+    frechet_distance,
+    kernel_distance,
+    precision_recall,
+)
 from tf2gan.quality.ruler import why_not
+from tf2gan.runs.checkpoints import Checkpoints, best_figures
 from tf2gan.training import evaluation
 
 pytestmark = pytest.mark.xdist_group("ruler")
@@ -54,6 +63,34 @@ def test_frechet_distance_laws(seed, features, shift):
     assert frechet_distance(a @ rotation, b @ rotation) == pytest.approx(
         frechet_distance(a, b), rel=1e-4, abs=1e-4
     )
+
+
+@given(st.integers(0, 2**31), st.integers(2, 30), st.integers(2, 30), st.integers(1, 5))
+@settings(max_examples=20, deadline=None)
+def test_kernel_distance_is_its_definition(seed, n, m, features):
+    """All pairs but a point and itself; whatever the order, and the same both ways."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(0, 2, (n, features)), rng.normal(1, 2, (m, features))
+    kernel = lambda x, y: (x @ y.T / features + 1) ** 3  # noqa: E731
+    within = [
+        (kernel(x, x).sum() - np.trace(kernel(x, x))) / (len(x) * (len(x) - 1)) for x in (a, b)
+    ]
+    expected = sum(within) - 2 * kernel(a, b).mean()
+    scale = max(map(abs, within))
+    assert kernel_distance(a, b) == pytest.approx(expected, abs=1e-4 * scale)
+    assert kernel_distance(b, a[::-1]) == pytest.approx(expected, abs=1e-4 * scale)
+
+
+def test_kernel_distance_does_not_depend_on_the_number_of_images():
+    """The Frechet distance does: of ten draws of 50 it is many times that of 5000."""
+    rng = np.random.default_rng(0)
+    draw = lambda n, mean=0: rng.normal(mean, 1, (n, 16))  # noqa: E731
+    few = [(draw(50), draw(50)) for _ in range(100)]
+    many = draw(5000), draw(5000)
+    error = np.std([kernel_distance(*pair) for pair in few]) / 10
+    assert abs(np.mean([kernel_distance(*pair) for pair in few])) < 4 * error
+    assert frechet_distance(*few[0]) > 20 * frechet_distance(*many)
+    assert kernel_distance(draw(5000), draw(5000, mean=0.5)) > 50 * abs(kernel_distance(*many))
 
 
 def test_precision_and_recall_of_constructed_sets():
@@ -90,9 +127,9 @@ def test_broken_samples_are_ordered_as_a_person_would(mnist, ruler):
             np.asarray(
                 Image.fromarray(image).resize((7, 7)).resize((28, 28), Image.Resampling.BILINEAR)
             )
-            for image in sample
+            for image in sample[..., 0]
         ]
-    )
+    )[..., np.newaxis]
     speckled = np.where(rng.random(sample.shape) < 0.1, 255, sample).astype(np.uint8)
     broken = {
         "real": real,
@@ -100,7 +137,7 @@ def test_broken_samples_are_ordered_as_a_person_would(mnist, ruler):
         "speckled": ruler.measure(speckled),
         "ones": ruler.measure(mnist.images[mnist.labels == 1][:2000]),
         "one image": ruler.measure(np.repeat(sample[:1], 2000, 0)),
-        "noise": ruler.measure(rng.integers(0, 256, (2000, 28, 28), np.uint8)),
+        "noise": ruler.measure(rng.integers(0, 256, (2000, 28, 28, 1), np.uint8)),
     }
     distances = {name: q.frechet for name, q in broken.items()}
     assert all(distances[name] > 100 for name in broken if name != "real"), distances
@@ -138,7 +175,8 @@ def test_a_default_run_is_measured_against_mnists_test_images(mnist, ruler, tmp_
     figures = json.loads((run / "summary.json").read_text())
     quality = figures["quality"]
     assert quality["count"] == 10_000 and quality["frechet"] > 100
-    assert figures["best"] == {"step": 2, "frechet": pytest.approx(quality["frechet"])}
+    names = ("frechet", "kid", "ruler")
+    assert figures["best"] == {"step": 2, **{name: quality[name] for name in names}}
     events = EventAccumulator(str(run), size_guidance={"tensors": 0}).Reload()
     (floor,) = events.Tensors("quality/frechet_floor")
     assert 0.2 < float(make_ndarray(floor.tensor_proto)) < 1
@@ -146,8 +184,11 @@ def test_a_default_run_is_measured_against_mnists_test_images(mnist, ruler, tmp_
 
 
 def test_without_a_test_part_the_floor_is_of_other_images(mnist, ruler, monkeypatch):
-    monkeypatch.setattr(rulers, "load_classifier", lambda data: ruler.classifier)
-    halves = rulers.Ruler(Data("mnist without tests", mnist.images[:4000], mnist.labels[:4000]))
+    monkeypatch.setattr(rulers, "load_classifier", lambda data: (ruler.classifier, ruler.name))
+    names = mnist.class_names
+    halves = rulers.Ruler(
+        Data("mnist without tests", mnist.images[:4000], mnist.labels[:4000], class_names=names)
+    )
     floor = halves.floor()
     # Above 0: the halves share no image. Every other image against the rest: 21, the writers come
     # in turn.
@@ -160,42 +201,109 @@ def test_without_a_test_part_the_floor_is_of_other_images(mnist, ruler, monkeypa
 
 
 def test_why_quality_is_not_measured(mnist):
-    images = mnist.images[:2000]
-    assert "no labels" in why_not(Data("pictures", images))
-    assert "one label" in why_not(Data("zeros", images, np.zeros(2000, int)))
-    assert why_not(Data("fine", images, mnist.labels[:2000])) is None
-    assert "1999 training images, less than 2000" in why_not(
-        Data("few", images[:1999], mnist.labels[:1999])
-    )
-    tests = {"test_images": images[:999], "test_labels": mnist.labels[:999]}
-    assert "999 test images, less than 1000" in why_not(
-        Data("few", images, mnist.labels[:2000], **tests)
-    )
     assert why_not(mnist) is None
+    assert why_not(Data("pictures", mnist.images[:100])) is None
+    assert "99 training images, less than 100" in why_not(Data("few", mnist.images[:99]))
+
+
+def few(mnist, count, **parts):
+    return Data("few", mnist.images[:count], mnist.labels[:count], **parts)
+
+
+def test_what_is_measured_against(mnist, ruler, monkeypatch):
+    """The test part where it has a hundred images; otherwise half of the training images."""
+    monkeypatch.setattr(rulers, "load_classifier", lambda data: (ruler.classifier, ruler.name))
+    tests = mnist.test_images[:120]
+    with_tests = rulers.Ruler(few(mnist, 300, test_images=tests))
+    assert with_tests.count == 120
+    assert np.array_equal(with_tests.reference_features, ruler.classifier(tests)[0])
+    assert rulers.Ruler(few(mnist, 300, test_images=tests[:99])).count == 150
+    assert rulers.Ruler(few(mnist, 101)).count == 50
+
+
+def test_small_sets_are_ordered_by_kid(mnist, ruler, monkeypatch):
+    monkeypatch.setattr(rulers, "load_classifier", lambda data: (ruler.classifier, ruler.name))
+    small = rulers.Ruler(few(mnist, 100, test_images=mnist.test_images[:400]))
+    real = small.measure(mnist.images[2000:2400])
+    ones = small.measure(mnist.images[mnist.labels == 1][:400])
+    assert real.believed == ones.believed == "kid" and real.kid < ones.kid / 10
+    assert real.line().startswith("KID") and ruler.floor().line().startswith("Frechet")
+    assert ruler.floor(500).believed == "frechet"
+
+
+def test_clusters_part_what_differs_and_keep_what_is_alike():
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 256, (4, 12, 16, 3))
+    kind = rng.integers(0, 4, 500)
+    images = np.clip(kinds[kind] + rng.normal(0, 9, (500, 12, 16, 3)), 0, 255).astype(np.uint8)
+    found = cluster(images, 8)
+    assert len(set(zip(found, kind, strict=True))) == len(set(found))  # none has two kinds
+    assert found.min() >= 0 and found.max() < 8 and len(set(found[kind == 0])) < 8
+    assert np.array_equal(found, cluster(images, 8))
+
+
+@pytest.mark.parametrize("shape", [(12, 128, 1), (28, 28, 1), (64, 64, 3), (128, 100, 3)])
+def test_the_classifier_takes_any_size(shape):
+    model = classifier.build_classifier(7, shape[:2], shape[2])
+    images = np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8)
+    features, probabilities = classifier.Classifier(model)(images)
+    assert features.shape == (3, 64) and probabilities.shape == (3, 7)
+    assert model.count_params() < 1_000_000
+
+
+def test_distortions_move_pictures_and_keep_what_they_show():
+    images = np.zeros((200, 20, 28, 1), np.float32)
+    images[:, 9:11, 13:15] = 1  # its middle
+    transforms = classifier.random_transforms(np.random.default_rng(0), 200, (20, 28))
+    moved = classifier.distorted(tf.constant(images), transforms).numpy()[..., 0]
+    y, x = np.mgrid[:20, :28]
+    middles = [[np.sum(m * axis) / m.sum() for axis in (y, x)] for m in moved]
+    offsets = np.array(middles) - [9.5, 13.5]
+    assert np.all(np.abs(offsets) < [2.6, 3.1]) and np.all(np.std(offsets, 0) > 0.5)
+    still = np.tile(np.float32([1, 0, 0, 0, 1, 0, 0, 0]), (200, 1))
+    assert np.array_equal(classifier.distorted(tf.constant(images), still), images)
 
 
 def test_other_data_get_a_classifier_once(mnist, monkeypatch, tmp_path, capsys):
-    """Cached by content; labels may be any integers; a damaged file is trained anew."""
+    """Cached by content; a damaged file is trained anew."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(classifier, "EPOCHS", 2)
+    monkeypatch.setattr(classifier, "STEPS", 40)
     chosen = np.isin(mnist.labels, (3, 7))
-    data = Data(
-        "threes and sevens",
-        mnist.images[chosen][:2000],
-        mnist.labels[chosen][:2000].astype(np.int64) * 100 - 500,
-    )
-    first = load_classifier(data)
+    images, labels = mnist.images[chosen][:2000], (mnist.labels[chosen][:2000] == 7).astype(int)
+    data = Data("threes and sevens", images, labels, class_names=("3", "7"))
+    first, name = load_classifier(data)
     assert "once for threes and sevens" in capsys.readouterr().out
-    labels = (data.labels > 0).astype(int)
-    assert first.classes == 2 and first.accuracy(data.images, labels) > 0.95
-    again = load_classifier(data)
-    assert capsys.readouterr().out == ""
-    assert np.array_equal(first(data.images[:9])[0], again(data.images[:9])[0])
+    assert first.accuracy(images, labels) > 0.95
+    again, same_name = load_classifier(data)
+    assert capsys.readouterr() == ("", "") and name == same_name
+    assert np.array_equal(first(images[:9])[0], again(images[:9])[0])
     (file,) = (tmp_path / "tf2gan").iterdir()
     file.write_bytes(b"half")
-    monkeypatch.setattr(classifier, "EPOCHS", 1)
-    load_classifier(data)
+    monkeypatch.setattr(classifier, "STEPS", 10)
+    assert load_classifier(data)[1] != name
     assert "once for" in capsys.readouterr().out
+
+
+def test_what_another_ruler_found_best_counts_for_nothing(small, ruler, tmp_path):
+    gan = tf2gan.GAN(TrainConfig(**small))
+    checkpoints = Checkpoints(gan, tmp_path, keep=1)
+    quality = ruler.floor(600)
+    kept = []
+    for step, changes in enumerate(
+        (
+            {"frechet": 9.0, "kid": 5.0},
+            {"frechet": 10.0, "kid": 1.0},
+            {"frechet": 8.0},
+            {"frechet": 12.0, "ruler": "another"},
+            {"frechet": 11.0, "ruler": "another"},
+            {"frechet": 99.0, "kid": -9.0, "count": 400, "ruler": "another"},
+        ),
+        1,
+    ):
+        gan.step.assign(step)
+        checkpoints.keep_best(dataclasses.replace(quality, **changes))
+        kept.append(best_figures(tmp_path)["step"])
+    assert kept == [1, 1, 3, 4, 5, 6]
 
 
 def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
@@ -213,7 +321,7 @@ def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
     ):
         assert name in shown
     assert (
-        shown.splitlines()[1].split() == ["images", "(N)", "2000", "2000"]
+        shown.splitlines()[2].split() == ["images", "(N)", "2000", "2000"]
         and "mean little" not in shown
     )
     pairs = read_png(tmp_path / "pairs.png").reshape(8, 28, 8, 2, 28)

@@ -11,7 +11,7 @@ from tf2gan.config import TrainConfig
 from tf2gan.data.batches import batch_rows
 from tf2gan.execution import METRICS
 from tf2gan.gan import GAN
-from tf2gan.modern import add_penalty
+from tf2gan.modern import add_penalty, moved
 from tf2gan.networks.optimizers import FusedAdam, FusedSGD
 from tf2gan.networks.polyphase import evaluate
 from tf2gan.recipes import RECIPES
@@ -81,7 +81,7 @@ def test_the_batch_is_the_recipes_unless_given():
 
 
 def go_on(gan, steps):
-    images = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 28, 28)), tf.uint8)
+    images = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1)), tf.uint8)
     gan.train_steps(images, batch_rows(int(gan.step), steps, count=8, batch=4, seed=0))
 
 
@@ -114,7 +114,7 @@ def test_the_discriminator_sees_moved_images():
     )
     tf.config.run_functions_eagerly(True)
     try:
-        gan.train_steps(tf.zeros((4, 28, 28), tf.uint8), np.zeros((400, 4), np.int32))
+        gan.train_steps(tf.zeros((4, 28, 28, 1), tf.uint8), np.zeros((400, 4), np.int32))
     finally:
         tf.config.run_functions_eagerly(False)
     assert not np.any(ways[:200])  # the first half of the run
@@ -139,6 +139,35 @@ def test_the_discriminator_sees_moved_images():
             np.testing.assert_allclose(
                 seen, np.roll(fakes[number], (down, right), (0, 1)), atol=1e-5
             )
+
+
+@pytest.mark.parametrize("shape", [(12, 16, 3), (28, 28, 1)])
+@pytest.mark.parametrize("reach", [1, 5])
+def test_moved_by_any_way_with_either_edge(shape, reach):
+    ways = np.array([(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)])
+    images = np.random.default_rng(0).uniform(-1, 1, (len(ways), *shape)).astype(np.float32)
+    for edge, mode in (("wrap", "wrap"), ("mirror", "symmetric")):
+        found = moved(tf.constant(images), tf.constant(ways), reach, edge)
+        for image, (down, right), seen in zip(images, ways, found, strict=True):
+            padded = np.pad(image, [(reach, reach), (reach, reach), (0, 0)], mode)
+            top, left = reach - down, reach - right
+            expected = padded[top : top + shape[0], left : left + shape[1]]
+            assert np.array_equal(seen, expected), (edge, down, right)
+
+
+def test_the_edge_is_a_setting_of_the_run():
+    gan = GAN(TrainConfig(recipe="modern", batch=4, recipe_values={"shift_edge": "mirror"}))
+    images = tf.random.stateless_uniform((4, 28, 28, 1), (0, 1), -1, 1)
+    latents = tf.random.stateless_uniform((4, 100), (0, 2), -1, 1)
+    judged = []
+    gan._evaluate = lambda network, images, **flags: (
+        judged.append(images) or evaluate(network, images, **flags)
+    )
+    shifts = tf.tile(tf.constant([(2, 0)]), (4, 1))
+    gan.discriminator_step(images, latents, shifts)
+    gan.generator_step(latents, shifts)
+    for seen in (judged[1], judged[-1]):  # the two rows that came from above are mirrored
+        assert np.array_equal(seen[:, :2], seen[:, 3:1:-1])
 
 
 def test_the_rates_fall_over_the_run():
@@ -178,7 +207,7 @@ def test_the_penalty_is_the_squared_slope_at_real_images():
 def test_modern_takes_large_batches():
     """TensorFlow rewrote the sum with the penalty's gradients, and failed in a second window."""
     gan = GAN(TrainConfig(recipe="modern", batch=96), total_steps=20)
-    images, rows = tf.zeros((96, 28, 28), tf.uint8), np.arange(96, dtype=np.int32)[None]
+    images, rows = tf.zeros((96, 28, 28, 1), tf.uint8), np.arange(96, dtype=np.int32)[None]
     for step in (7, 15):  # the penalty comes second in both windows
         gan.step.assign(step)
         metrics = gan.train_steps(images, np.repeat(rows, 2, 0))

@@ -212,16 +212,30 @@ class Judge:
     """A ruler whose distance falls and rises again: 5 at step 2, 1 at step 4, 3 at step 6."""
 
     count = 4
+    class_names = tuple("0123456789")
 
     def __init__(self, data):
         pass
+
+    def describe(self):
+        return "measured by a judge"
 
     def measure(self, pixels):
         judged.append(pixels)
         return self.floor({1: 5.0, 2: 1.0, 3: 3.0, 4: 9.0}[len(judged)])
 
     def floor(self, distance=0.5):
-        return Quality(4, distance, 0.5, 0.5, 5.0, 0.5, np.full(10, 0.1))
+        return Quality(
+            count=10_000,
+            frechet=distance,
+            kid=0.1,
+            precision=0.5,
+            recall=0.5,
+            score=5.0,
+            confidence=0.5,
+            histogram=np.full(10, 0.1),
+            ruler="judge",
+        )
 
     def beside_nearest(self, pixels):
         return pixels
@@ -301,11 +315,12 @@ def test_a_best_of_steps_that_are_done_again_otherwise_is_dropped(judged_run, ch
     for path in (run / "checkpoints").glob("ckpt-4*"):
         path.unlink()
     (run / "checkpoints" / "checkpoint").unlink()
-    assert best_figures(run) == {"step": 4, "frechet": 1.0}
+    figures = {"step": 4, "frechet": 1.0, "kid": 0.1, "ruler": "judge"}
+    assert best_figures(run) == figures
     training.resume(run, **changes)
-    assert best_figures(run) == {"step": 4, "frechet": kept} and len(judged) == 3
+    assert best_figures(run) == {**figures, "frechet": kept} and len(judged) == 3
     training.resume(run, steps=5)  # what was done before stays, whatever follows
-    assert best_figures(run) == {"step": 4, "frechet": kept}
+    assert best_figures(run) == {**figures, "frechet": kept}
 
 
 # Damage

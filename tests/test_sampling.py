@@ -55,14 +55,14 @@ PINNED = [-0.2658963203430176, -0.9713170528411865]
 
 def test_same_seed_same_pixels_whatever_the_batch(sampler):
     whole = plain(sampler, 300, seed=5)
-    assert whole.shape == (300, 28, 28) and whole.dtype == np.uint8
+    assert whole.shape == (300, 28, 28, 1) and whole.dtype == np.uint8
     for count in (1, 7, 128, 129):
         assert np.array_equal(plain(sampler, count, seed=5), whole[:count])
     assert not np.array_equal(plain(sampler, 1, seed=6), whole[:1])
 
 
 def test_samples_are_the_generators(networks, sampler):
-    images = networks[0](sample_latents(200, seed=5), training=False)[..., 0]
+    images = networks[0](sample_latents(200, seed=5), training=False)
     difference = plain(sampler, 200, seed=5).astype(int) - to_pixels(images)
     assert np.abs(difference).max() <= 1  # rounding at other batch sizes
 
@@ -71,9 +71,9 @@ def test_nice_is_the_originals_rule(networks, sampler):
     generator, discriminator = networks
     images = generator(sample_latents(20 * 9, seed=2), training=False)
     scores = discriminator(images, training=False).numpy()[:, 0]
-    expected = to_pixels(images[..., 0])[np.argsort(-scores, kind="stable")[:9]]
+    expected = to_pixels(images)[np.argsort(-scores, kind="stable")[:9]]
     chosen = nice(sampler, 9, seed=2).astype(int)
-    assert chosen.shape == (9, 28, 28)
+    assert chosen.shape == (9, 28, 28, 1)
     assert np.abs(chosen - expected).max() <= 1
 
 
@@ -102,14 +102,14 @@ class Scored:
         )
 
     def scores(self, pixels):
-        return np.where(pixels[:, 0, 0] > 0, *self._logits)
+        return np.where(pixels[:, 0, 0, 0] > 0, *self._logits)
 
     def blocks(self, count, seed, use=None, **bar):
         for start in range(0, count, 128):
             white = self._rng.random(min(128, count - start)) < self._fake
             yield (
-                np.where(white[:, None, None], 255, 0).astype(np.uint8)
-                * np.ones((1, 28, 28), np.uint8),
+                np.where(white[:, None, None, None], 255, 0).astype(np.uint8)
+                * np.ones((1, 28, 28, 1), np.uint8),
                 np.where(white, *self._logits),
             )
 
@@ -118,10 +118,10 @@ def test_rejection_moves_the_samples_towards_the_data():
     """White is half of the data, a tenth of the samples; D knows, but shouts, and is calibrated."""
     truth = np.array([np.log(0.5 / 0.1), np.log(0.5 / 0.9)])
     sampler = Scored(0.5, 0.1, 7 * truth + 3)
-    real = np.zeros((1000, 28, 28), np.uint8)
+    real = np.zeros((1000, 28, 28, 1), np.uint8)
     real[::2] = 255
     images, rate = rejection(sampler, 4000, seed=1, real_images=real)
-    assert images.shape == (4000, 28, 28) and 0 < rate < 1
+    assert images.shape == (4000, 28, 28, 1) and 0 < rate < 1
     assert 0.45 < np.mean(images[:, 0, 0] > 0) < 0.55  # a tenth of the samples before
     assert rate == pytest.approx(0.2, abs=0.03)  # one over the largest ratio
 
@@ -140,15 +140,15 @@ def test_rejection_accepts_half_at_the_percentile_where_the_largest_ratio_is_rar
             for _ in range(0, count, 128):
                 logits = rng.normal(-1, 1, 128)
                 yield (
-                    np.uint8(np.clip(logits * 30 + 128, 0, 255))[:, None, None]
-                    * np.ones((1, 28, 28), np.uint8),
+                    np.uint8(np.clip(logits * 30 + 128, 0, 255))[:, None, None, None]
+                    * np.ones((1, 28, 28, 1), np.uint8),
                     logits,
                 )
 
     images, rate = rejection(
-        Normal(), 4000, seed=0, real_images=np.zeros((10_000, 28, 28), np.uint8)
+        Normal(), 4000, seed=0, real_images=np.zeros((10_000, 28, 28, 1), np.uint8)
     )
-    logits = (images[:, 0, 0].astype(float) - 128) / 30
+    logits = (images[:, 0, 0, 0].astype(float) - 128) / 30
     # Near the percentile, -1 + 1.645, half of the density N(-1, 1) is left: a bin there tells.
     near = np.abs(logits - 0.645) < 0.15
     drawn = len(images) / rate * 0.0311  # the share of N(-1, 1) in that bin
@@ -169,10 +169,10 @@ def test_logistic_fit_makes_the_odds_honest():
 
 def test_rejection_follows_from_the_seed(sampler, monkeypatch):
     monkeypatch.setattr(sampling, "CALIBRATION_IMAGES", 500)
-    real = np.random.default_rng(0).integers(0, 256, (200, 28, 28), np.uint8)
+    real = np.random.default_rng(0).integers(0, 256, (200, 28, 28, 1), np.uint8)
     with_few = lambda: rejection(sampler, 30, seed=4, real_images=real)  # noqa: E731
     (first, rate), (second, _) = with_few(), with_few()
-    assert first.shape == (30, 28, 28) and np.array_equal(first, second) and 0.01 < rate < 1
+    assert first.shape == (30, 28, 28, 1) and np.array_equal(first, second) and 0.01 < rate < 1
     assert np.array_equal(
         rejection(sampler, 7, seed=4, real_images=real)[0], first[:7]
     )  # whatever the batch
@@ -188,7 +188,7 @@ def test_rejection_gives_up_where_nothing_is_accepted(monkeypatch):
     monkeypatch.setattr(
         sampling, "_acceptance_logits", lambda ratios, largest: np.where(ratios < largest, -50, 0.0)
     )
-    real = np.full((100, 28, 28), 255, np.uint8)
+    real = np.full((100, 28, 28, 1), 255, np.uint8)
     with pytest.raises(Tf2ganError, match="of 20 candidates.*use nice"):
         rejection(Scored(1.0, 0.5, (-9.0, 9.0)), 10, seed=0, real_images=real)
 

@@ -72,7 +72,7 @@ def test_help_shows_every_value_with_its_range(capsys):
     shown = " ".join(capsys.readouterr().out.split())
     for name, field in VALUES.items():
         assert f"{name} (" in shown and " ".join(field.metadata["help"].split()) in shown
-    assert "0 to 13 pixels" in shown and "2 in modern" in shown
+    assert "0 to 63 pixels" in shown and "2 in modern" in shown
 
 
 def test_a_changed_value_changes_the_run_and_its_own_value_does_not(small, tmp_path):

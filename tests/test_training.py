@@ -30,7 +30,7 @@ def test_run_folder(trained, small):
     _, run = trained
     assert run.name == "00000-digits-classic"
     assert json.loads((run / "config.json").read_text()) == json.loads(
-        TrainConfig(**small).to_json()
+        TrainConfig(**small, image_size=28, color_mode="grayscale").to_json()
     )
     assert sorted(file.name for file in (run / "samples").iterdir()) == [
         "real.png",

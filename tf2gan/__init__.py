@@ -20,6 +20,7 @@ _MODULES = {  # public name: the module that holds it
     "load_weights": "runs.weights",
     "load_run": "runs.weights",
     "train": "training.loop",
+    "resume": "training.loop",
 }
 __all__ = list(_MODULES)
 

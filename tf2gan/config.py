@@ -8,6 +8,7 @@ from pathlib import Path
 from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.knobs import check, knob
 from tf2gan.recipes import BATCHES, RECIPES, RECIPES_OF_0_1, VALUES, Recipe, differences
+from tf2gan.sizes import COLOR_MODES, read_size, size_text
 
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 RESUMABLE = (
@@ -30,8 +31,19 @@ class TrainConfig:
 
     data: str = knob(
         "mnist",
-        "mnist (ships with the package), fashion_mnist (downloaded by Keras), or a path: "
-        "an .npz in Keras' layout, an .npy of images, a folder of IDX files, a folder of pictures",
+        "mnist (ships with the package), fashion_mnist (downloaded by Keras), or a path: pictures, "
+        "arrays, tables or IDX files, in a folder, an archive or a file of their own "
+        "(docs/data.md)",
+    )
+    image_size: str | int | tuple[int, int] | None = knob(
+        None,
+        "N or HxW pixels, multiples of 4 from 12 to 128, that images are brought to "
+        "(default: 28 for pictures; arrays keep their own)",
+    )
+    color_mode: str | None = knob(
+        None,
+        "what images are brought to (default: grayscale for pictures; arrays keep their own)",
+        choices=tuple(COLOR_MODES),
     )
     name: str | None = knob(
         None, "name of the run folder after its number; without it, the data and the recipe"
@@ -87,8 +99,16 @@ class TrainConfig:
             if not isinstance(self.recipe_values, Recipe):
                 changed = RECIPES[self.recipe].with_changes(self.recipe_values or {})
                 object.__setattr__(self, "recipe_values", changed)
+        if self.image_size is not None:
+            object.__setattr__(self, "image_size", read_size(self.image_size))
         for field in flags_of(self):
-            check(field, getattr(self, field.name))
+            if field.name != "image_size":
+                check(field, getattr(self, field.name))
+        if self.image_size and self.recipe_values.shift >= min(self.image_size) / 2:
+            raise UsageError(
+                f"shift is {self.recipe_values.shift}; the most is "
+                f"{(min(self.image_size) - 1) // 2} for images of {size_text(self.image_size)}"
+            )
         if not self.data or "\0" in self.data:
             raise UsageError(f"data is {self.data!r}; give mnist, fashion_mnist or a path")
         if self.name is not None and not NAME_PATTERN.fullmatch(self.name):
@@ -96,6 +116,23 @@ class TrainConfig:
                 f"name is {self.name[:100]!r}; use 1 to 80 letters, digits, '_', '-' or '.', "
                 "the first of them a letter, a digit or '_'"
             )
+
+    @property
+    def size(self):
+        """(height, width) of the images in pixels."""
+        return self.image_size or (28, 28)
+
+    @property
+    def channels(self):
+        """1 for grey images, 3 for coloured ones."""
+        return COLOR_MODES[self.color_mode or "grayscale"]
+
+    def of(self, data):
+        """This configuration with the size and the colour of a `tf2gan.data.dataset.Data`."""
+        modes = {channels: mode for mode, channels in COLOR_MODES.items()}
+        return dataclasses.replace(
+            self, image_size=data.image_size, color_mode=modes[data.channels]
+        )
 
     @property
     def title(self):
@@ -145,10 +182,17 @@ class TrainConfig:
         for name, value in changes.pop("recipe_values", {}).items():
             if value != own[name]:
                 raise UsageError(f"--set {name}={value} contradicts the run, which has {own[name]}")
+        if "image_size" in changes:
+            changes["image_size"] = size_text(read_size(changes["image_size"]))
+        own = {
+            **{field.name: getattr(self, field.name) for field in flags_of(self)},
+            "image_size": size_text(self.size),
+            "color_mode": self.color_mode or "grayscale",
+        }
         for name, value in changes.items():
-            if name not in RESUMABLE and value != getattr(self, name):
+            if name not in RESUMABLE and value != own[name]:
                 raise UsageError(
-                    f"{flag(name)} {value} contradicts the run, which has {getattr(self, name)}; "
+                    f"{flag(name)} {value} contradicts the run, which has {own[name]}; "
                     f"only {', '.join(map(flag, RESUMABLE))} can change"
                 )
         if "epochs" in changes:

@@ -14,6 +14,7 @@ from tf2gan.data.images import to_unit
 from tf2gan.distribution import choose_jit, on_slices
 from tf2gan.errors import brief
 from tf2gan.modern import shifts_of
+from tf2gan.networks.models import LATENT_SIZE
 from tf2gan.sampling import DISCRIMINATOR, GENERATOR, latents_of, philox_key
 
 METRICS = (
@@ -48,7 +49,7 @@ class Execution:
         self.train_steps = tf.function(
             self._window,
             input_signature=[
-                tf.TensorSpec((None, 28, 28), tf.uint8),
+                tf.TensorSpec((None, *config.size, config.channels), tf.uint8),
                 tf.TensorSpec((None, config.batch), tf.int32),
             ],
             autograph=False,  # importing it takes half a second
@@ -73,8 +74,9 @@ class Execution:
 
     def _why_not_compiled(self):
         """What XLA cannot compile of the step, on one line, or None; it is not run, nor changed."""
-        count, recipe = self._gan.config.batch, self._gan.recipe
-        shapes = [(count, 28, 28, 1), (count, 100), (count, 100)]
+        config, recipe = self._gan.config, self._gan.recipe
+        count, latents = config.batch, (config.batch, LATENT_SIZE)
+        shapes = [(count, *config.size, config.channels), latents, latents]
         batches = [tf.TensorSpec(shape) for shape in shapes]
         batches += [tf.TensorSpec((count, 2))] if recipe.shift else []
         try:
@@ -88,7 +90,7 @@ class Execution:
         """Runs a window of steps: Python is entered once a window, not once a step.
 
         Args:
-          images: the data set, uint8 `[N, 28, 28]`, kept on the device.
+          images: the data set, uint8 `[N, H, W, C]`, kept on the device.
           rows: int32 `[steps, B]`, which images make each batch.
 
         Returns:
@@ -103,7 +105,7 @@ class Execution:
         def one_step(index):
             step = number_of(first, index)
             pixels = from_words(tf.gather(words, rows[index]), images.shape[1:])
-            real_images = to_unit(tf.cast(pixels, tf.float32))[..., tf.newaxis]
+            real_images = to_unit(tf.cast(pixels, tf.float32))
             d_key, g_key, shift_key = ([part[index, use] for part in keys] for use in range(3))
             return gan.train_step(
                 real_images,
@@ -156,7 +158,10 @@ def every(count, step):
 
 
 def as_words(images):
-    """Bytes `[N, ...]` as int64 `[N, bytes / 8]`: a GPU can gather these, but no bytes."""
+    """Bytes `[N, ...]` as int64 `[N, bytes / 8]`: a GPU can gather these, but no bytes.
+
+    Images have a multiple of 16 bytes: their height and width are multiples of 4.
+    """
     count = math.prod(images.shape[1:]) // 8
     return tf.bitcast(tf.reshape(images, (-1, count, 8)), tf.int64)
 

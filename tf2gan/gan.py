@@ -46,14 +46,15 @@ class GAN:
         self.shift_from = int(recipe.shift_after * (total_steps or 0))
         self.strategy = strategy or tf.distribute.get_strategy()
         self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision, self.strategy)
+        shape = {"image_size": config.size, "channels": config.channels, "seed": config.seed}
         build = functools.partial(build_optimizer, total_steps=total_steps, dtype=self.dtype)
         with self.strategy.scope():
-            self.generator = self.averaged_generator = build_generator(seed=config.seed)
-            self.discriminator = build_discriminator(seed=config.seed)
+            self.generator = self.averaged_generator = build_generator(**shape)
+            self.discriminator = build_discriminator(**shape)
             self.d_optimizer = build(self.discriminator, recipe, recipe.d_learning_rate)
             self.g_optimizer = build(self.generator, recipe, recipe.g_learning_rate)
             if recipe.averaging:
-                self.averaged_generator = build_generator(seed=config.seed)
+                self.averaged_generator = build_generator(**shape)
             self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         synchronise_batch_statistics(self.generator, self.strategy)
         self._evaluate = functools.partial(evaluate, dtype=self.dtype)
@@ -73,8 +74,8 @@ class GAN:
         fake_images = self._evaluate(
             self.generator, latents, training=recipe.fakes_in_training_mode
         )
-        real_images = moved(real_images, shifts, recipe.shift)
-        fake_images = moved(fake_images, shifts, recipe.shift)
+        real_images = moved(real_images, shifts, recipe.shift, recipe.shift_edge)
+        fake_images = moved(fake_images, shifts, recipe.shift, recipe.shift_edge)
         images = tf.concat([real_images, fake_images], 0)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
@@ -108,7 +109,7 @@ class GAN:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([variable.value for variable in variables])
             fake_images = self._evaluate(self.generator, latents, training=True)
-            fake_images = moved(fake_images, shifts, self.recipe.shift)
+            fake_images = moved(fake_images, shifts, self.recipe.shift, self.recipe.shift_edge)
             logits = self._evaluate(self.discriminator, fake_images, training=True, logits=True)
             loss = tf.reduce_mean(self._cross_entropies(tf.ones_like(logits), logits))
             scaled_loss = self.g_optimizer.scale_loss(loss)
@@ -125,7 +126,7 @@ class GAN:
         Given its inputs it draws nothing at random. Call it inside a `tf.function` for speed.
 
         Args:
-          real_images: float32 `[B, 28, 28, 1]` in [-1, 1].
+          real_images: float32 `[B, H, W, C]` in [-1, 1].
           discriminator_latents: float32 `[B, 100]` in [-1, 1], for the fakes shown to D.
           generator_latents: float32 `[B, 100]` in [-1, 1], fresh ones for the generator's update.
           shifts: `[B, 2]`, the whole pixels down and right by which what D sees is moved; None for

@@ -22,14 +22,16 @@ def shifts_of(key, count, reach):
     return tf.cast(pixels, tf.float32)  # integers go through the host of a GPU
 
 
-def moved(images, shifts, reach):
-    """Images `[B, H, W, C]`, each moved its own way; what leaves one edge enters at the other.
+def moved(images, shifts, reach, edge="wrap"):
+    """Images `[B, H, W, C]`, each moved its own way.
 
     Each way is a slice of constant size and a choice: a gather of rows and columns would compute
     its integers on the host of a GPU.
 
     Args:
       shifts: `[B, 2]`, whole pixels down and right, from -reach to reach; None for none.
+      edge: what fills the gap: `wrap`, what leaves one edge enters at the other; or `mirror`, what
+        lies at that edge, mirrored.
     """
     if shifts is None:
         return images
@@ -37,11 +39,18 @@ def moved(images, shifts, reach):
         way = tf.reshape(tf.cast(shifts, tf.float32)[:, axis - 1], (-1, 1, 1, 1))
         still = images
         for pixels in (p for p in range(-reach, reach + 1) if p):
-            images = tf.where(tf.equal(way, float(pixels)), _rolled(still, pixels, axis), images)
+            step = _moved_all(still, pixels, axis, edge)
+            images = tf.where(tf.equal(way, float(pixels)), step, images)
     return images
 
 
-def _rolled(images, pixels, axis):
+def _moved_all(images, pixels, axis, edge):
+    if edge == "mirror":
+        ends = [[0, 0] for _ in images.shape]
+        ends[axis][pixels < 0] = abs(pixels)
+        padded = tf.pad(images, ends, "SYMMETRIC")
+        extra = [abs(pixels), images.shape[axis]] if pixels < 0 else [images.shape[axis], pixels]
+        return tf.split(padded, extra, axis)[int(pixels < 0)]
     wrapped = pixels % images.shape[axis]
     kept, wrapped = tf.split(images, [images.shape[axis] - wrapped, wrapped], axis)
     return tf.concat([wrapped, kept], axis)

@@ -89,10 +89,11 @@ class Recipe:
     shift: int = knob(
         0,
         "each image that D sees, real or generated, is moved by at most so many each way: D learns "
-        "the training images by heart less (Zhao et al. 2020); 0: not at all",
+        "the training images by heart less (Zhao et al. 2020); less than half the image; 0: not at "
+        "all",
         unit="pixels",
         at_least=0,
-        at_most=13,
+        at_most=63,
     )
     shift_after: float = knob(
         0.0,
@@ -100,6 +101,13 @@ class Recipe:
         unit="of the run",
         at_least=0,
         at_most=1,
+        needs=("shift", "more than 0"),
+    )
+    shift_edge: str = knob(
+        "wrap",
+        "what fills the gap that a moved image leaves: wrap, what left at the other edge; mirror, "
+        "what lies beside it",
+        choices=("wrap", "mirror"),
         needs=("shift", "more than 0"),
     )
     averaging: float = knob(

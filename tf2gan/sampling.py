@@ -88,16 +88,16 @@ class Sampler:
         self.progress = progress
 
     def at(self, latents):
-        """Returns the images of given latents `[N, 100]`: uint8 `[N, 28, 28]`."""
+        """Returns the images of given latents `[N, 100]`: uint8 `[N, H, W, C]`."""
         blocks = [
             evaluate(self._generator, latents[i : i + BLOCK], training=False, dtype=self._dtype)
             for i in range(0, len(latents), BLOCK)
         ]
-        return to_pixels(np.concatenate(blocks)[..., 0])
+        return to_pixels(np.concatenate(blocks))
 
     def scores(self, pixels):
-        """Returns the discriminator's logits `[N]` of uint8 images `[N, 28, 28]`."""
-        images = to_unit(pixels.astype(np.float32))[..., np.newaxis]
+        """Returns the discriminator's logits `[N]` of uint8 images `[N, H, W, C]`."""
+        images = to_unit(pixels.astype(np.float32))
         blocks = [
             evaluate(
                 self._discriminator,
@@ -111,7 +111,7 @@ class Sampler:
         return np.concatenate(blocks)[:, 0]
 
     def blocks(self, count, seed, use=SAMPLES, *, bar=None):
-        """Yields (pixels uint8 `[n, 28, 28]`, logits float32 `[n]`), `count` images in all.
+        """Yields (pixels uint8 `[n, H, W, C]`, logits float32 `[n]`), `count` images in all.
 
         `bar` is a `ProgressBar` that the caller advances; without it one counts the images.
         """
@@ -120,15 +120,15 @@ class Sampler:
                 numbers = (tf.constant(number, tf.int64) for number in (seed, start // BLOCK, use))
                 images, logits = self._block(*numbers)
                 size = min(BLOCK, count - start)
-                yield to_pixels(images[:size, :, :, 0]), logits[:size, 0].numpy()
+                yield to_pixels(images[:size]), logits[:size, 0].numpy()
                 if bar is None:
                     own.advance(size)
 
 
 def select(selection, sampler, count, *, seed, held_out=None):
-    """Returns (uint8 `[count, 28, 28]`, acceptance rate or None) plain, nice or by rejection.
+    """Returns (uint8 `[count, H, W, C]`, acceptance rate or None) plain, nice or by rejection.
 
-    `held_out` are the real images `[N, 28, 28]` that `rejection` calibrates with.
+    `held_out` are the real images `[N, H, W, C]` that `rejection` calibrates with.
     """
     if selection == "rejection":
         return rejection(sampler, count, seed=seed, real_images=held_out)
@@ -136,7 +136,7 @@ def select(selection, sampler, count, *, seed, held_out=None):
 
 
 def plain(sampler, count, *, seed):
-    """Returns the first `count` images of `seed`: uint8 `[count, 28, 28]`."""
+    """Returns the first `count` images of `seed`: uint8 `[count, H, W, C]`."""
     return np.concatenate([pixels for pixels, _ in sampler.blocks(count, seed)])
 
 
@@ -148,7 +148,7 @@ def nice(sampler, count, *, seed):
     probability, and still tells apart the scores that a float32 sigmoid rounds to 1.
 
     Returns:
-      uint8 `[count, 28, 28]`.
+      uint8 `[count, H, W, C]`.
     """
     images, scores, held = [], [], 0
     for pixels, logits in sampler.blocks(NICE_CANDIDATES * count, seed):
@@ -192,10 +192,10 @@ def rejection(sampler, count, *, seed, real_images):
 
     Args:
       sampler: a `Sampler` with a discriminator.
-      real_images: uint8 `[N, 28, 28]`, images that it was not trained on.
+      real_images: uint8 `[N, H, W, C]`, images that it was not trained on.
 
     Returns:
-      (uint8 `[count, 28, 28]` in the order in which they were drawn, the acceptance rate).
+      (uint8 `[count, H, W, C]` in the order in which they were drawn, the acceptance rate).
     """
     if real_images is None:
         raise UsageError(

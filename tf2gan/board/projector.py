@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tensorboard.plugins import projector
 
-from tf2gan.data.images import SIZE, tile_grid, write_png
+from tf2gan.data.images import tile_grid, write_png
 from tf2gan.runs.files import replacing
 
 
@@ -16,7 +16,7 @@ def write_projector(run, features, labels, images):
       run: the run folder; the files lie in its `projector`.
       features: `[N, F]`.
       labels: a pair (kind, class) of strings for each point.
-      images: uint8 `[N, 28, 28]`.
+      images: uint8 `[N, H, W, C]`.
     """
     folder = Path(run) / "projector"
     folder.mkdir(exist_ok=True)
@@ -35,5 +35,5 @@ def write_projector(run, features, labels, images):
         metadata_path="projector/metadata.tsv",
     )
     embedding.sprite.image_path = "projector/sprites.png"
-    embedding.sprite.single_image_dim.extend([SIZE, SIZE])
+    embedding.sprite.single_image_dim.extend(images.shape[2:0:-1])  # width first
     projector.visualize_embeddings(str(run), config)

@@ -26,6 +26,8 @@ DESCRIPTIONS = {
     "quality/frechet": "Frechet distance of classifier features, of up to 10,000 generated and as "
     "many held-out images; lower is better",
     "quality/frechet_floor": "the same distance of real training images: a perfect generator's",
+    "quality/kid": "kernel distance of the same features, about 0 for a perfect generator at any "
+    "number of images; believe it where there are less than 500",
     "quality/precision": "the share of generated images that lie among real ones",
     "quality/precision_floor": "the same share of real training images",
     "quality/recall": "the share of real images that lie among generated ones",
@@ -52,6 +54,7 @@ CHARTS = {  # category: chart: tags
     },
     "Quality": {
         "Frechet distance and its floor": ["quality/frechet", "quality/frechet_floor"],
+        "KID": ["quality/kid"],
         "precision, recall and real images'": [
             "quality/precision",
             "quality/precision_floor",
@@ -82,11 +85,10 @@ class Summaries:
                 tf.summary.scalar(tag, value, description=DESCRIPTIONS.get(tag))
 
     def grid(self, tag, images, step):
-        """Writes uint8 images `[N, H, W]` as one tiled picture: TensorBoard shows three at most."""
+        """Writes uint8 images `[N, H, W, C]` as one picture: TensorBoard shows three at most."""
         with self._writer.as_default(step):
-            tf.summary.image(
-                tag, tile_grid(images)[None, :, :, None], description=DESCRIPTIONS.get(tag)
-            )
+            picture = np.atleast_3d(tile_grid(images))
+            tf.summary.image(tag, picture[np.newaxis], description=DESCRIPTIONS.get(tag))
 
     def histograms(self, values, step):
         """Writes a dict of tag -> array of numbers, at most 100,000 of each, evenly spread.

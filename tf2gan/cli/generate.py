@@ -7,6 +7,7 @@ from tf2gan.commands import SELECTIONS, Parser, check_seed, import_tensorflow, r
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
 from tf2gan.runs.folders import find_run
+from tf2gan.sizes import read_size
 
 BATCH_MAXIMUM = 10_000
 
@@ -22,7 +23,7 @@ def parse_flags(args=None):
     parser.add_argument(
         "--checkpoint",
         metavar="best|latest|STEP",
-        help="best: of the lowest Frechet distance; latest; or a step "
+        help="best: of the lowest Frechet distance, or KID where images are few; latest; or a step "
         "(default: best where there is one)",
     )
     parser.add_argument(
@@ -35,6 +36,11 @@ def parse_flags(args=None):
         "--discriminator-weights",
         metavar="FILE",
         help="the discriminator's, which --nice and rejection need beside --weights",
+    )
+    parser.add_argument(
+        "--image-size",
+        metavar="N|HxW",
+        help="of the images of --weights, where they are not square",
     )
     parser.add_argument(
         "--batch",
@@ -74,8 +80,9 @@ def parse_flags(args=None):
     parser.add_argument(
         "--out",
         metavar="PATH",
-        help=".png (one grid), .gif (one image a frame), .npz or .npy (a uint8 array [N, 28, 28]), "
-        "or a folder (one PNG an image); without it, generated_image.png in the run's folder",
+        help=".png (one grid), .gif (one image a frame), .npz or .npy (a uint8 array [N, H, W], in "
+        "colour [N, H, W, 3]), or a folder (one PNG an image); without it, generated_image.png in "
+        "the run's folder",
     )
     parser.add_argument(
         "--debug", action="store_true", help="show a traceback when something is wrong"
@@ -103,6 +110,9 @@ def main(args=None):
             raise UsageError(
                 "--run and --checkpoint choose a run's weights; leave them out beside --weights"
             )
+        if flags.image_size and not flags.weights:
+            raise UsageError("--image-size goes with --weights; a run knows its own")
+        image_size = read_size(flags.image_size) if flags.image_size else None
         if flags.discriminator_weights and not flags.weights:
             raise UsageError("--discriminator-weights goes with --weights, the generator's")
         if flags.weights:
@@ -126,7 +136,8 @@ def main(args=None):
         if flags.select == "rejection":
             from tf2gan.data.load import load_data
 
-            held_out = load_data(TrainConfig.read(run).data if run else "mnist").test_images
+            config = TrainConfig.read(run) if run else TrainConfig()
+            held_out = load_data(config.data, config.image_size, config.color_mode).test_images
         import_tensorflow()
 
         from tf2gan import sampling
@@ -137,12 +148,13 @@ def main(args=None):
             generator, discriminator, step, best = checkpoints.restore_networks(
                 run, flags.checkpoint, discriminator=flags.select != "plain"
             )
-            print(f"{run}, step {step}" + (", its best by Frechet distance" if best else ""))
+            print(f"{run}, step {step}" + (", its best" if best else ""))
         else:
-            generator, discriminator = models.build_generator(), None
+            shape = weights.shape_of(flags.weights, image_size)
+            generator, discriminator = models.build_generator(*shape), None
             weights.load_weights(generator, flags.weights)
             if flags.discriminator_weights:
-                discriminator = models.build_discriminator()
+                discriminator = models.build_discriminator(*shape)
                 weights.load_weights(discriminator, flags.discriminator_weights)
         sampler = sampling.Sampler(generator, discriminator, progress=True)
         layout = {}

@@ -2,13 +2,19 @@
 
 import argparse
 import time
+from pathlib import Path
 
 from tf2gan.commands import Parser, import_tensorflow, run_command, typed
 from tf2gan.config import TrainConfig, flag, flags_of
 from tf2gan.data.batches import total_steps
-from tf2gan.data.load import load_training_data
+from tf2gan.data.images import check_out, write_images
+from tf2gan.data.training import load_training_data
+from tf2gan.errors import UsageError
+from tf2gan.knobs import kind_of
 from tf2gan.recipes import help_text, read_changes
 from tf2gan.runs.folders import find_run, generate_command
+
+PREVIEWED = 64  # images in the grid of --dry-run
 
 
 def parse_flags(args=None):
@@ -25,8 +31,9 @@ def parse_flags(args=None):
         help="folder of all runs; each gets its own inside (default: runs/)",
     )
     for field in flags_of(TrainConfig):
-        kind = int if "int" in str(field.type) else str
+        kind, _ = kind_of(field)
         default = "" if field.default is None else f" (default: {field.default})"
+        metavar = "N|HxW" if field.name == "image_size" else {int: "N", str: "TEXT"}[kind]
         parser.add_argument(
             flag(field.name),
             type=kind,
@@ -34,7 +41,7 @@ def parse_flags(args=None):
             choices=field.metadata["choices"],
             **({"nargs": "?", "const": "auto"} if field.name == "mixed_precision" else {}),
             help=field.metadata["help"] + default,
-            metavar=None if field.metadata["choices"] else {int: "N", str: "TEXT"}[kind],
+            metavar=None if field.metadata["choices"] else metavar,
         )
     parser.add_argument(
         "--set",
@@ -60,7 +67,12 @@ def parse_flags(args=None):
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="check the settings and the data, print the plan, make nothing",
+        help="check the settings and the data, print the plan, make no run",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.png",
+        help="with --dry-run: a grid of the first images, to look at before training",
     )
     parser.add_argument(
         "--profile",
@@ -77,6 +89,14 @@ def parse_flags(args=None):
     return flags, settings
 
 
+def check_preview(out, dry_run):
+    if not dry_run:
+        raise UsageError("--out goes with --dry-run; generate.py makes images of a run")
+    if Path(out).suffix != ".png":
+        raise UsageError(f"--out is {out}; it must end in .png")
+    check_out(out)
+
+
 def main(args=None):
     started = time.perf_counter()
     flags, settings = parse_flags(args)
@@ -90,10 +110,15 @@ def main(args=None):
             config = TrainConfig.read(run).going_on(**settings)
         else:
             config = TrainConfig(**settings)
-        data = load_training_data(config)
+        if flags["out"]:
+            check_preview(flags["out"], flags["dry_run"])
+        config, data = load_training_data(config)
         if flags["dry_run"]:
-            print(config.to_json(), end="")
-            print(f"{len(data.images)} images of {data.name}, {total_steps(config, data)} steps")
+            print(data.line(), config.to_json(), sep="\n", end="")
+            print(f"plan: {total_steps(config, data)} steps, {config.title}")
+            if flags["out"]:
+                write_images(flags["out"], data.images[:PREVIEWED])
+                print(flags["out"])
             return
 
         def find_devices():

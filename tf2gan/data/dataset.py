@@ -1,11 +1,10 @@
-"""What a data set is, and what every reader of one checks."""
+"""What a data set is, whatever it was read from."""
 
 import dataclasses
 
 import numpy as np
 
-from tf2gan.data.images import SIZE
-from tf2gan.errors import DataError
+from tf2gan.sizes import size_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,10 +13,12 @@ class Data:
 
     Attributes:
       name: a short name for folders and titles.
-      images: uint8 `[N, 28, 28]`, the training images in file order; an `np.memmap` if they
-        stay on disk.
-      labels: integers `[N]`, or None.
+      images: uint8 `[N, H, W, C]`, the training images in file order, C 1 (grey) or 3 (red, green,
+        blue); an `np.memmap` if they stay on disk.
+      labels: int64 `[N]`, each the index of its class in `class_names`; None where the data have
+        none.
       test_images, test_labels: the held-out part in the same form, or None.
+      class_names: what each class is called, `"0"` to `"9"` for digits; empty without labels.
     """
 
     name: str
@@ -25,29 +26,23 @@ class Data:
     labels: np.ndarray | None = None
     test_images: np.ndarray | None = None
     test_labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
 
+    @property
+    def image_size(self):
+        """(height, width) in pixels."""
+        return self.images.shape[1:3]
 
-def check_images(images, what):
-    """Returns uint8 `[N, 28, 28]`, N >= 1, or raises `DataError`; a last axis of 1 is dropped."""
-    if images.ndim == 4 and images.shape[3] == 1:
-        images = images[..., 0]
-    if (
-        images.ndim != 3
-        or images.shape[1:] != (SIZE, SIZE)
-        or images.dtype != np.uint8
-        or len(images) == 0
-    ):
-        raise DataError(
-            f"{what} is {images.dtype} {list(images.shape)}; expected uint8 [N, 28, 28] with N >= 1"
-        )
-    return images
+    @property
+    def channels(self):
+        """1 for grey, 3 for colour."""
+        return self.images.shape[3]
 
-
-def check_labels(labels, images, what):
-    if labels is None or images is None:
-        return
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise DataError(
-            f"{what} is {labels.dtype} {list(labels.shape)}; "
-            f"expected integers [{len(images)}], one an image"
+    def line(self):
+        """What the data are, on one line that scripts may rely on."""
+        held_out = 0 if self.test_images is None else len(self.test_images)
+        return (
+            f"data: {len(self.images)} training images "
+            f"{size_text(self.image_size)}x{self.channels}, "
+            f"{len(self.class_names)} classes, {held_out} test images"
         )

@@ -1,102 +1,105 @@
-"""IDX files, as MNIST, Fashion-MNIST, KMNIST and EMNIST are published (format: LeCun's page)."""
+"""IDX files, as MNIST, Fashion-MNIST, KMNIST, QMNIST and EMNIST are published (LeCun's page)."""
 
-import gzip
 import re
-import zlib
 
 import numpy as np
 
-from tf2gan.data.dataset import Data, check_images, check_labels
-from tf2gan.errors import DataError, brief
+from tf2gan.data.arrays import Part, assemble
+from tf2gan.data.messages import listed, reading
+from tf2gan.data.names import is_emnist, part_of
+from tf2gan.data.stored import read_values
+from tf2gan.data.unpack import PACKED_SUFFIX
+from tf2gan.errors import DataError
 
-IDX_IMAGES = re.compile(r"(?P<head>.*?)images[-.]idx3-ubyte(?P<gz>\.gz)?")
-IDX_MAXIMUM = 1 << 32  # bytes of pixels; a header that claims more is damaged
+TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+LABELS, IMAGES = (1, 2), (3, 4)  # dimensions; QMNIST's labels have columns, the first the digit
+PART_WORD = re.compile(r"(train|t10k|test|val(id)?)(ing|idation)?[-._]*", re.I)
 
 
-def load_idx_folder(path):
-    """Loads the IDX files of a folder; None when it holds none."""
-    files = sorted(entry for entry in path.iterdir() if IDX_IMAGES.fullmatch(entry.name))
+def load_idx(entries, where, name, *, chosen=None, **wanted):
+    """Loads the IDX files among the entries of a folder or an archive.
+
+    Args:
+      entries: of kind `idx`; those that belong together are told by their names.
+      where, name: what messages and the run call the source.
+      chosen: the one of `entries` that was asked for; the others only lie beside it.
+      wanted: `image_size` and `color_mode`.
+    """
+    sets = {}  # (what the names have in common, part): {3: the images, 1: the labels}
     # A file kept both plain and compressed counts once; the plain one is quicker to read.
-    train = {
-        match["head"]: entry
-        for entry in reversed(files)
-        if (match := IDX_IMAGES.fullmatch(entry.name)) and not _is_test_part(match["head"])
-    }
+    for entry in sorted(entries, key=lambda entry: (not entry.unpacked, entry.name)):
+        key = _key(entry)
+        dimensions = _dimensions(entry)
+        sets.setdefault(key, {}).setdefault(3 if dimensions in IMAGES else 1, entry)
+    train = [key for key, found in sets.items() if key[1] == "train" and 3 in found]
+    if chosen is not None:
+        if _dimensions(chosen) not in IMAGES:
+            raise DataError(f"{chosen.where} holds no images; give the file …images-idx3-ubyte")
+        train = [_key(chosen)]
+        sets[train[0]][3] = chosen
+    if not train:
+        raise DataError(
+            f"{where} holds {min(entry.base for entry in entries)} but no training images; "
+            "expected train-images-idx3-ubyte"
+        )
     if len(train) > 1:
-        names = ", ".join(entry.name for entry in sorted(train.values())[:4])
+        names = sorted(sets[key][3].name for key in train)
         raise DataError(
-            f"{path} holds several data sets ({names}, …); give one of these files as --data"
+            f"{where} holds several data sets ({listed(names)}); give one of these files as --data"
         )
-    if train:
-        return load_idx(next(iter(train.values())))
-    if files:
-        raise DataError(
-            f"{path} holds {files[0].name} but no training images; expected train-images-idx3-ubyte"
-        )
-    return None
-
-
-def load_idx(path):
-    """Loads an IDX image file, with the labels and the test part that lie beside it."""
-    match = IDX_IMAGES.fullmatch(path.name)
-    # EMNIST is published with rows and columns exchanged; turned here so that letters are upright.
-    transposed = match["head"].startswith("emnist-")
-    images, labels = _read_idx_pair(path, match["head"], transposed)
-    test_images = test_labels = None
-    for name in ("t10k-", "test-"):
-        head = re.sub(r"train-$", name, match["head"])
-        test_path = _beside(path, head, "images", 3) if head != match["head"] else None
-        if test_path:
-            test_images, test_labels = _read_idx_pair(test_path, head, transposed)
+    (head, part) = train[0]
+    parts = [_read_pair(sets[train[0]])]
+    for other in ("test", "val") if part == "train" else ():
+        if 3 in sets.get((head, other), {}):
+            parts.append(_read_pair(sets[head, other]))
             break
-    name = match["head"].removesuffix("train-").strip("-.") or path.resolve().parent.name
-    return Data(name, images, labels, test_images, test_labels)
+    own = head.rpartition("/")[2].strip("-._")
+    return assemble(own or name, *parts, **wanted)
 
 
-def _read_idx_pair(path, head, transposed):
-    images = check_images(_read_idx(path, 3), str(path))
-    if transposed:
-        images = np.ascontiguousarray(images.swapaxes(1, 2))
-    labels_path = _beside(path, head, "labels", 1)
-    labels = _read_idx(labels_path, 1) if labels_path else None
-    check_labels(labels, images, str(labels_path))
-    return images, labels
+def read_idx(entry):
+    """The array of an IDX file, and of its head: shape and values as they are stored."""
+    with entry.open() as file:
+        with reading(entry.where):
+            magic = file.read(4)
+            dimensions = magic[3] if len(magic) == 4 else 0
+            sizes = file.read(4 * dimensions)
+        if magic[:2] != b"\0\0" or magic[2:3] not in map(_byte, TYPES) or dimensions > 4:
+            magic = b""
+        if not magic or len(sizes) < 4 * dimensions:
+            raise DataError(f"{entry.where} does not begin as an IDX file of 1 to 4 dimensions")
+        shape = [int(size) for size in np.frombuffer(sizes, ">u4")]
+        return read_values(file, np.dtype(TYPES[magic[2]]), shape, entry.where)
 
 
-def _beside(path, head, kind, dimensions):
-    """The IDX file of another kind or part in the same folder, plain or compressed, or None."""
-    for separator in "-.":
-        for suffix in ("", ".gz"):
-            candidate = path.with_name(f"{head}{kind}{separator}idx{dimensions}-ubyte{suffix}")
-            if candidate.is_file():
-                return candidate
-    return None
+def _read_pair(found):
+    images, labels = found[3], found.get(1)
+    pixels = read_idx(images)
+    if is_emnist(images.name):
+        pixels = np.ascontiguousarray(pixels.swapaxes(1, 2))
+    if labels is None:
+        return Part(pixels, None, images.where)
+    values = read_idx(labels)
+    if values.ndim == 2:
+        values = values[:, 0]
+    return Part(pixels, values, images.where, labels.where)
 
 
-def _read_idx(path, dimensions):
-    """Reads one IDX file of unsigned bytes (the format on LeCun's page), plain or gzipped."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opener(path, "rb") as file:
-            header = file.read(4 + 4 * dimensions)
-            if len(header) < 4 + 4 * dimensions or header[:4] != bytes([0, 0, 8, dimensions]):
-                raise DataError(
-                    f"{path} does not begin as an IDX file of bytes in {dimensions} dimensions"
-                )
-            shape = [int(size) for size in np.frombuffer(header[4:], ">u4")]
-            size = int(np.prod(shape, dtype=object))
-            if size > IDX_MAXIMUM:
-                raise DataError(
-                    f"{path} claims {shape} pixels in its header, more than {IDX_MAXIMUM} bytes"
-                )
-            content = file.read(size + 1)
-    except (OSError, EOFError, zlib.error, MemoryError) as error:
-        raise DataError(f"{path} cannot be read ({brief(error)})") from error
-    if len(content) != size:
-        kind = "ends early" if len(content) < size else "goes on too long"
-        raise DataError(f"{path} {kind}: its header says {shape}, {size} bytes")
-    return np.frombuffer(content, np.uint8).reshape(shape)
+def _key(entry):
+    """(folder and head of a name without its part, the part) of `train-images-idx3-ubyte`."""
+    folder, slash, base = entry.name.rpartition("/")
+    head = re.split(r"[-._]*(?:images|labels|idx[1-4]|imgs|lbls)", PACKED_SUFFIX.sub("", base))[0]
+    part = part_of(head) or "train"
+    return folder + slash + PART_WORD.sub("", head + "-").strip("-"), part
 
 
-def _is_test_part(head):
-    return head.endswith(("t10k-", "test-"))
+def _dimensions(entry):
+    """By the content, or where that is damaged by the name: for the message to come."""
+    if len(entry.head) > 3:
+        return entry.head[3]
+    match = re.search(r"idx([1-4])", entry.base)
+    return int(match[1]) if match else 3
+
+
+def _byte(number):
+    return bytes([number])

@@ -15,7 +15,6 @@ from tf2gan.errors import UsageError
 from tf2gan.progress_bar import ProgressBar
 from tf2gan.runs.files import PARTIAL, replacing
 
-SIZE = 28  # pixels a side
 FILE_SUFFIXES = (".png", ".gif", ".npz", ".npy")  # of --out; anything else is a folder
 OUT_FORMATS = ".png (one grid), .gif, .npz, .npy, or a folder (one PNG an image)"
 
@@ -40,44 +39,50 @@ def tile_grid(images, columns=None):
     """Tiles images row by row into one picture, as the original's `combine_images` did.
 
     Args:
-      images: `[N, H, W]` or `[N, H, W, 1]`, N >= 1.
+      images: `[N, H, W, C]`, or `[N, H, W]` for grey ones, N >= 1.
       columns: images in a row; by default floor(sqrt(N)), the original's rule.
 
     Returns:
-      `[ceil(N / columns) * H, columns * W]` of the same dtype; missing tiles are 0.
+      A picture `[ceil(N / columns) * H, columns * W]`, in colour with an axis of 3 more; of the
+      same dtype; missing tiles are 0.
     """
     images = np.asarray(images)
-    if images.ndim == 4 and images.shape[3] == 1:
-        images = images[..., 0]
-    if images.ndim != 3 or len(images) == 0:
-        raise ValueError(f"images have shape {images.shape}; expected [N, H, W] with N >= 1")
-    count, height, width = images.shape
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.ndim != 4 or len(images) == 0:
+        raise ValueError(f"images have shape {images.shape}; expected [N, H, W, C] with N >= 1")
+    count, height, width, channels = images.shape
     columns = columns or math.isqrt(count)
     rows = math.ceil(count / columns)
-    tiles = np.zeros((rows * columns, height, width), images.dtype)
+    tiles = np.zeros((rows * columns, height, width, channels), images.dtype)
     tiles[:count] = images
-    return (
-        tiles.reshape(rows, columns, height, width)
-        .swapaxes(1, 2)
-        .reshape(rows * height, columns * width)
-    )
+    picture = tiles.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    return as_pictures(picture.reshape(1, rows * height, columns * width, channels))[0]
 
 
-def write_png(path, pixels):
-    """Writes a uint8 `[H, W]` picture; whole or not at all."""
+def as_pictures(images):
+    """Images `[N, H, W, C]` as files hold them: grey ones are `[N, H, W]`, which stay."""
+    return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
+
+
+def write_png(path, picture):
+    """Writes a picture, uint8 `[H, W]` or `[H, W, 3]`; whole or not at all."""
     with replacing(path) as partial:
-        Image.fromarray(pixels).save(partial, format="PNG")
+        Image.fromarray(picture).save(partial, format="PNG")
 
 
 def read_png(path):
-    """Reads a grey picture: uint8 `[H, W]`."""
+    """Reads a picture that `write_png` wrote: uint8 `[H, W]` or `[H, W, 3]`."""
     with Image.open(path) as picture:
-        return np.asarray(picture.convert("L"))
+        return np.asarray(picture)
 
 
-def write_gif(path, frames, seconds_per_frame=0.25):
-    """Writes uint8 `[N, H, W]` frames as an endless animation; whole or not at all."""
-    first, *rest = [Image.fromarray(frame) for frame in frames]
+def write_gif(path, pictures, seconds_per_frame=0.25):
+    """Writes pictures as the frames of an endless animation; whole or not at all.
+
+    A frame in colour has 256 of them, chosen for it: that is what the format holds.
+    """
+    first, *rest = [Image.fromarray(picture) for picture in pictures]
     with replacing(path) as partial:
         first.save(
             partial,
@@ -108,10 +113,11 @@ def check_out(path):
 
 
 def write_images(path, images, *, columns=None, seconds_per_frame=0.25):
-    """Writes uint8 images `[N, H, W]` in the format that the suffix of `path` names.
+    """Writes uint8 images `[N, H, W, C]` in the format that the suffix of `path` names.
 
     `.png` is one grid, `.gif` one image a frame, `.npz` an array `images` and `.npy` the array
-    itself; anything else is a folder that gets one PNG an image, `000000.png` first.
+    itself, `[N, H, W]` where they are grey; anything else is a folder that gets one PNG an image,
+    `000000.png` first.
     """
     path = Path(path)
     check_out(path)
@@ -122,13 +128,13 @@ def write_images(path, images, *, columns=None, seconds_per_frame=0.25):
     if path.suffix == ".png":
         write_png(path, tile_grid(images, columns))
     elif path.suffix == ".gif":
-        write_gif(path, images, seconds_per_frame)
+        write_gif(path, as_pictures(images), seconds_per_frame)
     else:
         with replacing(path) as partial:
             if path.suffix == ".npz":
-                np.savez_compressed(partial, images=images)
+                np.savez_compressed(partial, images=as_pictures(images))
             else:
-                np.save(partial, images)
+                np.save(partial, as_pictures(images))
 
 
 def _write_folder(path, images):
@@ -138,8 +144,8 @@ def _write_folder(path, images):
     try:
         partial.mkdir()
         with ProgressBar("writing images", len(images)) as bar:
-            for index, image in enumerate(images):
-                Image.fromarray(image).save(partial / f"{index:06d}.png")
+            for index, picture in enumerate(as_pictures(images)):
+                Image.fromarray(picture).save(partial / f"{index:06d}.png")
                 bar.advance()
         path.mkdir(exist_ok=True)
         for file in partial.iterdir():

@@ -1,54 +1,156 @@
-"""From a name or a path to a data set: which reader takes it."""
+"""From a name or a path to a data set: what lies there, and which reader takes it."""
 
+import collections
+import contextlib
 import os
+import re
 from pathlib import Path
 
-from tf2gan.data.arrays import load_npz, map_npy
-from tf2gan.data.idx import IDX_IMAGES, load_idx, load_idx_folder
+from tf2gan.data.archives import expand
+from tf2gan.data.arrays import converted
+from tf2gan.data.entries import IDX_NAME, Entry, walk
+from tf2gan.data.extras import hdf5_arrays, matlab_arrays
+from tf2gan.data.idx import load_idx
+from tf2gan.data.messages import reading, shown
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
-from tf2gan.data.pictures import load_pictures
+from tf2gan.data.named import has_images, load_named, npy_arrays
+from tf2gan.data.names import part_of
+from tf2gan.data.parquet import load_parquet
+from tf2gan.data.pictures import LIST, load_pictures
+from tf2gan.data.records import is_records, load_records
+from tf2gan.data.tables import find_tables, load_tables
 from tf2gan.errors import DataError
 
+MANY = 50  # pictures; a folder with more is one of pictures, whatever else lies there
+FORMATS = "pictures, IDX, .npz, .npy, HDF5, MATLAB, CSV, parquet, CIFAR's or STL's binary files"
+PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".joblib")
 
-def load_data(source):
+
+def load_data(source, image_size=None, color_mode=None):
     """Loads a data set by name or path; `DataError`, one line, when it cannot be used.
 
     Args:
-      source: `mnist` (inside the package), `fashion_mnist` (downloaded by Keras), an `.npz` in the
-        layout of `keras.datasets.mnist` (`x_train` uint8 `[N, 28, 28]`; `y_train`, `x_test` and
-        `y_test` if there), a folder of IDX files (plain or `.gz`, named as MNIST, Fashion-MNIST,
-        KMNIST and EMNIST are published) or one IDX image file, a folder of pictures, or an `.npy`
-        uint8 `[N, 28, 28]`, which may be larger than memory: it is mapped, and read as it is
-        needed.
+      source: `mnist` (inside the package), `fashion_mnist` (downloaded by Keras), or the path of a
+        file, a folder or an archive: docs/data.md lists the formats and layouts. A file that may be
+        larger than memory (`.npy` of uint8) is mapped, and read as it is needed.
+      image_size: (H, W), a checked size that images are brought to; by default pictures become
+        28x28 and arrays keep theirs.
+      color_mode: `grayscale` or `rgb`; by default pictures become grey and arrays keep theirs.
     """
-    if source == "mnist":
-        return load_mnist()
-    if source == "fashion_mnist":
-        return load_fashion_mnist()
+    wanted = {"image_size": image_size, "color_mode": color_mode}
+    if source in ("mnist", "fashion_mnist"):
+        data = load_mnist() if source == "mnist" else load_fashion_mnist()
+        return converted(data, **wanted)
     path = Path(source).expanduser()
-    if os.path.isdir(path):  # unlike Path.is_dir, False for any string
-        return load_idx_folder(path) or load_pictures(path)
-    if not os.path.isfile(path):
+    is_folder = os.path.isdir(path)  # unlike Path.is_dir, False for any string
+    if not is_folder and not os.path.isfile(path):
         raise DataError(
             f"data {source!r} is no file or folder; give mnist, fashion_mnist or a path that exists"
         )
-    if path.suffix == ".npz":
-        return load_npz(path)
-    if path.suffix == ".npy":
-        return map_npy(path)
-    if IDX_IMAGES.fullmatch(path.name):
-        return load_idx(path)
-    raise DataError(
-        f"{path} is neither an .npz or .npy nor named like an IDX image file (…images-idx3-ubyte)"
+    where = shown(str(path))
+    with contextlib.ExitStack() as stack, reading(where):
+        if is_folder:
+            name = path.resolve().name
+            return _load_entries(list(walk(path)), where, name, stack, wanted)
+        entry = Entry(path.name, str(path), path=str(path))
+        return _load_file(entry, where, stack, wanted)
+
+
+def _load_file(entry, where, stack, wanted):
+    if entry.kind in ("zip", "tar"):
+        return _load_entries(expand(entry, stack), where, entry.stem, stack, wanted)
+    folder = Path(entry.path).resolve().parent
+    if entry.kind == "idx":  # its labels and its test part lie beside it
+        beside = [e for e in walk(folder, deep=False) if e.base != entry.base and e.kind == "idx"]
+        return load_idx([entry, *beside], where, folder.name, chosen=entry, **wanted)
+    if is_records(entry):
+        beside = [e for e in walk(folder, deep=False) if e.base != entry.base]
+        return load_records([entry], beside, where, entry.stem, **wanted)
+    return _load_entries([entry], where, entry.stem, stack, wanted)
+
+
+def _load_entries(entries, where, name, stack, wanted, *, nested=False):
+    """Loads what the entries of a folder, of an archive or of a file alone hold."""
+    kinds = collections.defaultdict(list)
+    many = sum(entry.has_picture_suffix for entry in entries) > MANY
+    for entry in entries:
+        # Among many pictures nothing is looked into, but for what goes before them.
+        if not many or entry.has_picture_suffix or IDX_NAME.search(entry.base):
+            kinds["records" if is_records(entry) else entry.kind].append(entry)
+    if kinds["idx"]:
+        return load_idx(kinds["idx"], where, name, **wanted)
+    arrays = []
+    if not many:
+        members = [
+            member
+            for entry in kinds["zip"]
+            if entry.suffix == ".npz"
+            for member in expand(entry, stack, prefix=f"{entry.stem}/")
+        ]
+        arrays = npy_arrays(kinds["npy"] + [e for e in members if e.kind == "npy"])
+        arrays += [a for entry in kinds["hdf5"] for a in hdf5_arrays(entry, stack)]
+        matlab = [e for e in kinds["matlab"] if part_of(e.base) != "aside"] or kinds["matlab"]
+        arrays += [a for entry in matlab for a in matlab_arrays(entry)]
+        if has_images(arrays):
+            return load_named(arrays, where, name, **wanted)
+        if kinds["parquet"]:
+            return load_parquet(kinds["parquet"], where, name, stack, **wanted)
+        if kinds["records"]:
+            return load_records(kinds["records"], entries, where, name, **wanted)
+        if tables := find_tables(kinds["text"]):
+            return load_tables(tables, where, name, **wanted)
+    if kinds["picture"]:
+        lists = sorted((e for e in entries if e.base == LIST), key=lambda e: e.name.count("/"))
+        return load_pictures(
+            kinds["picture"], where, name, label_list=next(iter(lists), None), **wanted
+        )
+    archives = kinds["zip"] + kinds["tar"]
+    if archives and not nested:  # a download beside others, such as train.zip and test.zip
+        inner = [
+            e
+            for entry in archives
+            for e in expand(entry, stack, prefix=f"{entry.name.split('.')[0]}/")
+        ]
+        return _load_entries(inner, where, name, stack, wanted, nested=True)
+    if arrays:
+        return load_named(arrays, where, name, **wanted)  # says what it misses
+    raise _nothing(entries, kinds, where)
+
+
+def _nothing(entries, kinds, where):
+    """The error for a source that holds nothing that can be read."""
+    pickles = [entry for entry in entries if entry.suffix in PICKLES] or kinds["pickle"]
+    if pickles:
+        return DataError(
+            f"{pickles[0].where} is a pickle, which could run code, and is not opened; "
+            f"{_safe_version(pickles[0].where)}"
+        )
+    if len(entries) == 1 and entries[0].path == where:
+        with entries[0].open() as file:  # what is cut says so itself
+            file.read(1)
+        suffix = entries[0].suffix
+        how = {
+            ".npz": "cannot be read as an .npz of plain arrays",
+            ".npy": "cannot be mapped as an .npy of plain numbers",
+        }.get(suffix, "is no data set that can be read")
+        return DataError(f"{where} {how}; expected {FORMATS}")
+    return DataError(
+        f"{where} holds no IDX files and no pictures, and nothing else that can be read; "
+        f"expected {FORMATS}"
     )
 
 
-def load_training_data(config):
-    """Loads the data set that a `TrainConfig` names; `DataError` if it does not fill one batch."""
-    data = load_data(config.data)
-    if len(data.images) < config.batch:
-        raise DataError(
-            f"{config.data} has {len(data.images)} images, less than one batch of {config.batch}; "
-            f"give a --batch of at most {len(data.images)}"
-        )
-    return data
+def _safe_version(where):
+    """Where the set of a pickle can be had without one."""
+    known = {
+        r"cifar-?100": "take cifar-100-binary.tar.gz",
+        r"cifar": "take cifar-10-binary.tar.gz",
+        r"notmnist": "take the .tar.gz of pictures",
+        r"fashion": "give fashion_mnist, or the four IDX files",
+        r"mnist|training\.pt|test\.pt": "give mnist, which is in the package",
+        r"data_batch|test_batch": "take cifar-10-binary.tar.gz",
+    }
+    for pattern, advice in known.items():
+        if re.search(pattern, where, re.I):
+            return advice
+    return "save its arrays with np.savez(..., images=..., labels=...)"

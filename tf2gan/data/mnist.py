@@ -1,15 +1,17 @@
 """MNIST, which is in the package, and Fashion-MNIST, which Keras downloads."""
 
-import dataclasses
 import hashlib
+import io
 from pathlib import Path
 
-from tf2gan.data.arrays import load_npz
-from tf2gan.data.dataset import Data
+import numpy as np
+
+from tf2gan.data.arrays import from_arrays
 from tf2gan.errors import DataError
 
 MNIST_FILE = Path(__file__).parent / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
+ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def load_mnist():
@@ -17,7 +19,8 @@ def load_mnist():
     content = MNIST_FILE.read_bytes()
     if hashlib.sha256(content).hexdigest() != MNIST_SHA256:
         raise DataError(f"{MNIST_FILE} is damaged (its SHA-256 is wrong); install tf2gan again")
-    return dataclasses.replace(load_npz(MNIST_FILE), name="mnist")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return from_arrays(*(file[name] for name in ARRAYS), name="mnist")
 
 
 def load_fashion_mnist():
@@ -31,4 +34,4 @@ def load_fashion_mnist():
             f"fashion_mnist could not be downloaded ({reason}); "
             "download its four IDX files by hand and give their folder as --data"
         ) from error
-    return Data("fashion_mnist", images, labels, test_images, test_labels)
+    return from_arrays(images, labels, test_images, test_labels, name="fashion_mnist")

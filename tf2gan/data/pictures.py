@@ -1,52 +1,118 @@
-"""Folders of pictures, in any mode and size that Pillow reads."""
+"""Where pictures lie in folders: the parts of a set, and the class of each picture."""
 
-import warnings
+import itertools
+import json
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from tf2gan.data.dataset import Data
-from tf2gan.data.images import SIZE
-from tf2gan.errors import DataError, brief
-from tf2gan.progress_bar import ProgressBar
+from tf2gan.data.decode import read_pictures
+from tf2gan.data.labels import encode
+from tf2gan.data.messages import listed, reading, warn
+from tf2gan.data.names import PART_OF
+from tf2gan.errors import DataError
+
+STRAYS_MOST = 0.1  # of all pictures may lie outside the folders of classes
+LIST = "dataset.json"  # StyleGAN's list of labels
+LIST_MOST = 256 << 20  # bytes
 
 
-def load_pictures(path):
-    """Loads a folder of pictures and its subfolders, sorted by path, as 28x28 grey."""
-    suffixes = Image.registered_extensions()
-    files = sorted(
-        entry
-        for entry in path.rglob("*")
-        if entry.suffix.lower() in suffixes and not entry.name.startswith(".") and entry.is_file()
-    )
-    if not files:
-        raise DataError(
-            f"{path} holds no IDX files and no pictures; expected some that Pillow reads"
-        )
-    images = np.empty((len(files), SIZE, SIZE), np.uint8)
-    with ProgressBar("reading pictures", len(files)) as bar, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of odd TIFF and EXIF tags: pixels are there
-        for row, file in zip(images, files, strict=True):
-            try:
-                with Image.open(file) as picture:
-                    row[:] = np.asarray(_to_grey(picture))
-            except Exception as error:  # Pillow's decoders raise whatever they stumble over
-                raise DataError(f"{file} cannot be read as a picture ({brief(error)})") from error
-            bar.advance()
-    return Data(path.resolve().name, images)
+def load_pictures(entries, where, name, *, label_list=None, image_size=None, color_mode=None):
+    """Loads pictures that lie in folders or an archive, sorted by path.
 
-
-def _to_grey(picture):
-    """Turns a picture of any mode and size into 28x28 grey: scaled to cover, cropped centrally.
-
-    Transparent parts become white, as on paper; 16-bit greys are scaled to 8.
+    Args:
+      entries: the pictures.
+      where, name: what messages and the run call the source.
+      label_list: StyleGAN's `dataset.json` beside them, if there is one.
+      image_size, color_mode: what the pictures are brought to; by default 28x28 and grey.
     """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, np.float32)
-        scale = 255 / 65535 if picture.mode.startswith("I;16") or values.max() > 255 else 1
-        picture = Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
-    elif picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return ImageOps.fit(picture.convert("L"), (SIZE, SIZE), Image.Resampling.LANCZOS)
+    entries = sorted(entries, key=lambda entry: entry.name.split("/"))
+    folders = _without_common([entry.name.split("/")[:-1] for entry in entries])
+    parts, folders = _split_parts(folders, entries)
+    if label_list is not None:
+        classes = _listed_classes(entries, label_list)
+    else:
+        classes = [folder[0] if folder else None for folder in folders]
+    rows = {part: [i for i, own in enumerate(parts) if own == part] for part in set(parts)}
+    train = rows.get("train", [])
+    if not train:
+        raise DataError(f"{where} holds no training pictures, only {listed(sorted(set(parts)))}")
+    train, labelled = _with_classes(train, classes, entries)
+    held_out = rows.get("test") or rows.get("val") or []
+    order = train + held_out
+    # Read all together, so that there is one bar and one line about what is damaged.
+    jobs = sorted(enumerate(entries[i] for i in order), key=lambda job: job[1].position)
+    images, kept = read_pictures(jobs, len(order), where, image_size, color_mode)
+    labels, test_labels = (
+        [classes[i] for i, good in zip(group, kept[start:], strict=False) if good]
+        for group, start in ((train, 0), (held_out, len(train)))
+    )
+    count = len(labels)
+    if not count:
+        raise DataError(f"{where} holds no training pictures that can be read")
+    labels = np.array(labels, str) if labelled else None
+    has_test_labels = labelled and test_labels and None not in test_labels
+    test_labels = np.array(test_labels, str) if has_test_labels else None
+    labels, test_labels, class_names = encode(labels, test_labels)
+    test_images = images[count:] if len(images) > count else None
+    return Data(name, images[:count], labels, test_images, test_labels, class_names)
+
+
+def _without_common(folders):
+    """Folders without those that all of them begin with."""
+    common = len(folders[0]) if folders else 0
+    for folder in folders:
+        same = itertools.takewhile(
+            lambda pair: pair[0] == pair[1], zip(folder, folders[0], strict=False)
+        )
+        common = min(common, len(list(same)))
+    return [folder[common:] for folder in folders]
+
+
+def _split_parts(folders, entries):
+    """(the part of each picture, its folders without the part's).
+
+    The first or the second folder tells the part, if all such folders are called like parts, or if
+    one is called like a training part and another like a held-out one.
+    """
+    for level in (0, 1):
+        names = {folder[level] for folder in folders if len(folder) > level}
+        known = {PART_OF.get(name.lower()) for name in names} - {None}
+        all_known = names and all(name.lower() in PART_OF for name in names)
+        if "train" in known and (all_known or known & {"test", "val"}):
+            parts = [
+                PART_OF.get(folder[level].lower(), "aside") if len(folder) > level else "aside"
+                for folder in folders
+            ]
+            left_out = [e.name for e, part in zip(entries, parts, strict=True) if part == "aside"]
+            if left_out:
+                warn(
+                    f"{len(left_out)} of {len(entries)} pictures lie outside the training and the "
+                    f"test part and are left out: {listed(left_out, 3)}"
+                )
+            rest = [folder[:level] + folder[level + 1 :] for folder in folders]
+            return parts, _without_common(rest)
+    return ["train"] * len(folders), folders
+
+
+def _with_classes(train, classes, entries):
+    """(the training pictures to read, whether they have classes)."""
+    strays = [i for i in train if classes[i] is None]
+    known = {classes[i] for i in train} - {None}
+    if len(known) < 2 or len(strays) >= STRAYS_MOST * len(train) and strays:
+        return train, False
+    if strays:
+        warn(
+            f"{len(strays)} of {len(train)} pictures lie outside the folders of classes and are "
+            f"left out: {listed([entries[i].name for i in strays], 3)}"
+        )
+    return [i for i in train if classes[i] is not None], True
+
+
+def _listed_classes(entries, label_list):
+    """The class of each picture from StyleGAN's list, None where it has none."""
+    with reading(label_list.where, "cannot be read as StyleGAN's list of labels"):
+        listed_labels = json.loads(label_list.read(LIST_MOST))["labels"] or []
+        root = label_list.name.removesuffix(LIST)
+        known = {root + file: str(label) for file, label in listed_labels if isinstance(label, int)}
+    return [known.get(entry.name) for entry in entries]

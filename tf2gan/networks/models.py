@@ -1,4 +1,8 @@
-"""The original's two layer graphs, unchanged: classes, order, shapes and parameter counts."""
+"""The original's two layer graphs: at 28x28 grey its classes, order, shapes and parameter counts.
+
+At other sizes they are the same layers in the same order: the original's 7 is a quarter of the
+height and of the width, its 1 is the channels.
+"""
 
 import itertools
 
@@ -6,46 +10,52 @@ import keras
 import numpy as np
 from keras import layers
 
+from tf2gan.sizes import read_size
+
 LATENT_SIZE = 100
 
 
-def build_generator(*, seed=None):
-    """Builds the generator: latents `[B, 100]` in U(-1, 1) -> images `[B, 28, 28, 1]` in [-1, 1].
+def build_generator(image_size=28, channels=1, *, seed=None):
+    """Builds the generator: latents `[B, 100]` in U(-1, 1) -> images `[B, H, W, C]` in [-1, 1].
 
-    A `seed` fixes the initial weights; without one each call draws others. Source: the original's
-    `generator_model`.
+    Source: the original's `generator_model`.
+
+    Args:
+      image_size: one number or (H, W), multiples of 4 from 12 to 128; `UsageError` otherwise.
+      channels: C, 1 for grey or 3 for colour.
+      seed: fixes the initial weights; without one each call draws others.
     """
+    height, width = read_size(image_size)
     glorot = _glorot_uniform(seed, network=0)
     return keras.Sequential(
         [
             keras.Input((LATENT_SIZE,)),
             layers.Dense(1024, kernel_initializer=glorot()),
             layers.Activation("tanh"),
-            layers.Dense(128 * 7 * 7, kernel_initializer=glorot()),
+            layers.Dense(128 * (height // 4) * (width // 4), kernel_initializer=glorot()),
             layers.BatchNormalization(),
             layers.Activation("tanh"),
-            layers.Reshape((7, 7, 128)),
+            layers.Reshape((height // 4, width // 4, 128)),
             layers.UpSampling2D(size=(2, 2)),
             layers.Conv2D(64, (5, 5), padding="same", kernel_initializer=glorot()),
             layers.Activation("tanh"),
             layers.UpSampling2D(size=(2, 2)),
-            layers.Conv2D(1, (5, 5), padding="same", kernel_initializer=glorot()),
+            layers.Conv2D(channels, (5, 5), padding="same", kernel_initializer=glorot()),
             layers.Activation("tanh"),
         ],
         name="generator",
     )
 
 
-def build_discriminator(*, seed=None):
-    """Builds the discriminator: images `[B, 28, 28, 1]` in [-1, 1] -> probability of real `[B, 1]`.
+def build_discriminator(image_size=28, channels=1, *, seed=None):
+    """Builds the discriminator: images `[B, H, W, C]` in [-1, 1] -> probability of real `[B, 1]`.
 
-    A `seed` fixes the initial weights; without one each call draws others. Source: the original's
-    `discriminator_model`.
+    Source: the original's `discriminator_model`. The arguments are `build_generator`'s.
     """
     glorot = _glorot_uniform(seed, network=1)
     return keras.Sequential(
         [
-            keras.Input((28, 28, 1)),
+            keras.Input((*read_size(image_size), channels)),
             layers.Conv2D(64, (5, 5), padding="same", kernel_initializer=glorot()),
             layers.Activation("tanh"),
             layers.MaxPooling2D(pool_size=(2, 2)),

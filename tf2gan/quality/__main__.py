@@ -7,28 +7,37 @@ import numpy as np
 
 from tf2gan.commands import SELECTIONS, Parser, check_seed, import_tensorflow, run_command
 from tf2gan.config import TrainConfig
-from tf2gan.data.images import SIZE, check_out, tile_grid, write_png
+from tf2gan.data.images import check_out, tile_grid, write_png
 from tf2gan.data.load import load_data
 from tf2gan.errors import UsageError, brief
 
 LEAST_IMAGES = 4  # in a file: precision and recall look at three neighbours of each
 
 
-def table(columns):
-    """Lines of a table: `columns` maps a title to a `Quality`."""
+def table(columns, class_names):
+    """Lines of a table.
+
+    Args:
+      columns: a dict of title to `Quality`.
+      class_names: of the data's classes; empty where they have none.
+    """
     rows = {
         "images (N)": lambda q: f"{q.count}",
         "Frechet distance": lambda q: f"{q.frechet:.2f}",
+        "KID": lambda q: f"{q.kid:.4g}",
         "precision": lambda q: f"{q.precision:.3f}",
         "recall": lambda q: f"{q.recall:.3f}",
-        "classifier score": lambda q: f"{q.score:.2f}",
-        "confidence": lambda q: f"{q.confidence:.3f}",
-        "class entropy, bits": lambda q: f"{q.class_entropy:.3f}",
-        **{
-            f"class {i}": lambda q, i=i: f"{q.histogram[i]:.1%}"
-            for i in range(len(next(iter(columns.values())).histogram))
-        },
     }
+    if class_names:
+        rows |= {
+            "classifier score": lambda q: f"{q.score:.2f}",
+            "confidence": lambda q: f"{q.confidence:.3f}",
+            "class entropy, bits": lambda q: f"{q.class_entropy:.3f}",
+        }
+        rows |= {
+            f"class {name[:13]}": lambda q, i=i: f"{q.histogram[i]:.1%}"
+            for i, name in enumerate(class_names)
+        }
     lines = ["".join(f"{title:>20}" for title in ("", *columns))]
     lines += [
         "".join(f"{cell:>20}" for cell in (name, *map(cell_of, columns.values())))
@@ -89,7 +98,16 @@ def main(args=None):
                 raise UsageError(f"--nearest is {flags.nearest}; it must end in .png")
             check_out(flags.nearest)
         images = None if run else load_images(flags.what)
-        data = load_data(flags.data or (TrainConfig.read(run).data if run else "mnist"))
+        shape = {}
+        if run:
+            config = TrainConfig.read(run)
+            shape = {"image_size": config.image_size, "color_mode": config.color_mode}
+        data = load_data(flags.data or (config.data if run else "mnist"), **shape)
+        if images is not None and images.shape[1:] != data.images.shape[1:]:
+            raise UsageError(
+                f"{flags.what} holds images {list(images.shape[1:])} and {data.name} "
+                f"{list(data.images.shape[1:])}; give what they imitate as --data"
+            )
         import_tensorflow()
         measure(flags, run, images, data)
 
@@ -113,11 +131,14 @@ def measure(flags, run, images, data):
         )
         accepted = f", {rate:.1%} accepted" if rate else ""
         print(f"{run}, step {step}, {flags.select}{accepted}")
+    print(ruler.describe())
     floor = ruler.floor(min(len(images), ruler.count))  # of as many, so that they compare
-    print("\n".join(table({"real, training": floor, "generated": ruler.measure(images)})))
-    if (least := rulers.LEAST) > len(images):
-        few = f"of {len(images)} images, less than {least}"
-        print(f"{few}, Frechet distance and recall mean little")
+    quality = ruler.measure(images)
+    columns = {"real, training": floor, "generated": quality}
+    print("\n".join(table(columns, ruler.class_names)))
+    if quality.believed == "kid":
+        few = f"of {len(images)} images, less than {rulers.ENOUGH}"
+        print(f"{few}, Frechet distance and recall mean little: believe KID")
     usual, close = ruler.memorising(images)
     closer = "closer to a training image than"
     print(f"{closer} the median test image is: {usual:.1%} (fresh images: 50%)")
@@ -128,7 +149,7 @@ def measure(flags, run, images, data):
 
 
 def load_images(path):
-    """Reads uint8 images `[N, 28, 28]` from an `.npy`, or an `.npz` with an array `images`."""
+    """Reads uint8 images `[N, H, W, C]` from an `.npy`, or an `.npz` with an array `images`."""
     try:
         with open(path, "rb") as file:
             content = np.load(file, allow_pickle=False)
@@ -138,8 +159,10 @@ def load_images(path):
             f"{path} is neither a run nor an array of images ({brief(error)})"
         ) from error
     found = f"{images.dtype} {list(images.shape)}"
-    if images.dtype != np.uint8 or images.shape[1:] != (SIZE, SIZE) or len(images) < LEAST_IMAGES:
-        expected = f"uint8 [N, {SIZE}, {SIZE}], N >= {LEAST_IMAGES}"
+    if images.ndim == 3:
+        images = images[..., np.newaxis]
+    if images.dtype != np.uint8 or images.ndim != 4 or len(images) < LEAST_IMAGES:
+        expected = f"uint8 [N, H, W] or [N, H, W, 3], N >= {LEAST_IMAGES}"
         raise UsageError(f"{path} holds {found}; expected {expected}")
     return images
 

@@ -1,4 +1,4 @@
-"""How two sets of features compare: Frechet distance, precision, recall, classifier score."""
+"""How two sets of features compare: Frechet and kernel distance, precision, recall, score."""
 
 import functools
 
@@ -24,6 +24,23 @@ def frechet_distance(a, b):
     mixed = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_b @ root), 0)).sum()
     shift = np.sum((a.mean(0) - b.mean(0)) ** 2)
     return float(max(0.0, shift + np.trace(cov_a) + np.trace(cov_b) - 2 * mixed))
+
+
+def kernel_distance(a, b):
+    """KID of two sets of features `[N, F]` and `[M, F]` (Binkowski et al. 2018).
+
+    The squared maximum mean discrepancy under the kernel (x . y / F + 1)^3, over all pairs but a
+    point and itself: its mean does not depend on N, so that it may fall below 0 for equal sets.
+    """
+    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    between = _rowwise(_kernel_sums, a, b).sum() / (len(a) * len(b))
+    return float(_kernel_within(a) + _kernel_within(b) - 2 * between)
+
+
+def _kernel_within(points):
+    squares = np.sum(points.astype(np.float64) ** 2, 1) / points.shape[1]
+    pairs = _rowwise(_kernel_sums, points, points).sum() - np.sum((squares + 1) ** 3)
+    return pairs / (len(points) * (len(points) - 1))
 
 
 def classifier_score(probabilities):
@@ -75,6 +92,13 @@ _on_any = functools.partial(tf.function, autograph=False, reduce_retracing=True)
 @_on_any
 def _radii(points, others, squares, count):
     return -tf.math.top_k(-_squared_distances(points, others, squares), count).values[:, -1]
+
+
+@_on_any
+def _kernel_sums(points, others, squares):
+    products = tf.cast(tf.matmul(points, others, transpose_b=True), tf.float64)
+    features = tf.cast(tf.shape(points)[1], tf.float64)
+    return tf.reduce_sum((products / features + 1) ** 3, 1)
 
 
 @_on_any

@@ -1,8 +1,9 @@
 """How good generated images are, in numbers.
 
 The ruler is a small classifier of the data set (`tf2gan.quality.classifier`): what Inception's
-features are for photographs, its features are for digits. Figures of different classifiers, or of
-different N, cannot be compared; the real-versus-real floor stands beside them for that reason.
+features are for photographs, its features are for digits. Figures of different rulers, or of
+different N, cannot be compared: each names its ruler, and the real-versus-real floor stands beside
+them.
 """
 
 import dataclasses
@@ -11,18 +12,20 @@ import functools
 import numpy as np
 
 from tf2gan.data.batches import subset
-from tf2gan.data.images import SIZE
-from tf2gan.quality.classifier import load_classifier
+from tf2gan.quality.classifier import CLUSTERS, has_classes, load_classifier
 from tf2gan.quality.metrics import (
     classifier_score,
     frechet_distance,
+    kernel_distance,
     nearest_neighbours,
     neighbour_radii,
     precision_recall,
 )
 
 SAMPLES = 10_000  # images measured at once, if the data set has as many
-LEAST = 1_000  # below this the covariance of the features means little
+ENOUGH = 500  # images; of fewer, the Frechet distance says as much of their number: believe KID
+LEAST = 100  # images; fewer are not measured
+POOL = 100_000  # training images looked at, drawn at random where there are more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,92 +35,147 @@ class Quality:
     Attributes:
       count: N, the images measured.
       frechet: Frechet distance of the two sets of features as Gaussians (Heusel et al. 2017, with
-        this classifier in place of Inception); 0 for equal sets, lower is better.
+        this classifier in place of Inception); 0 for equal sets, lower is better. It is the larger
+        the smaller N is.
+      kid: kernel distance of the features (Binkowski et al. 2018), about 0 for equal distributions
+        at any N; lower is better.
       precision: the share of images that lie among real ones; 0 to 1.
       recall: the share of real images that lie among these; 0 to 1 (Kynkaanniemi et al. 2019,
         k = 3).
       score: exp of the mean divergence between an image's classes and all images' classes
-        (Salimans et al. 2016); 1 to the number of classes.
+        (Salimans et al. 2016); 1 to the number of classes. None, as the next two, for data without
+        classes.
       confidence: the mean probability of an image's most probable class.
       histogram: the share of images in each class, float64 `[classes]`.
+      ruler: which ruler measured; figures of another cannot stand beside these.
     """
 
     count: int
     frechet: float
+    kid: float
     precision: float
     recall: float
-    score: float
-    confidence: float
-    histogram: np.ndarray
+    score: float | None
+    confidence: float | None
+    histogram: np.ndarray | None
+    ruler: str
+
+    @property
+    def believed(self):
+        """The name of the distance to believe at this N: `frechet`, or `kid` where N is small."""
+        return "frechet" if self.count >= ENOUGH else "kid"
 
     @property
     def class_entropy(self):
         """The entropy of the histogram in bits; log2 of the number of classes when all are even."""
+        if self.histogram is None:
+            return None
         shares = self.histogram[self.histogram > 0]
         return float(np.sum(shares * np.log2(1 / shares)))
 
     def scalars(self):
         """TensorBoard's tags and values."""
-        names = ("frechet", "precision", "recall", "class_entropy")
-        return {f"quality/{name}": getattr(self, name) for name in names}
+        names = ("frechet", "kid", "precision", "recall", "class_entropy")
+        values = {f"quality/{name}": getattr(self, name) for name in names}
+        return {tag: value for tag, value in values.items() if value is not None}
 
     def figures(self):
         """All of it as plain numbers, for JSON."""
-        return {
-            **dataclasses.asdict(self),
-            "histogram": self.histogram.tolist(),
-            "class_entropy": self.class_entropy,
-        }
+        histogram = None if self.histogram is None else self.histogram.tolist()
+        entropy = {"class_entropy": self.class_entropy}
+        return {**dataclasses.asdict(self), "histogram": histogram, **entropy}
 
     def line(self):
         """The figures for a log, on one line."""
+        distances = [f"Frechet distance {self.frechet:.1f}", f"KID {self.kid:.3g}"]
+        if self.believed == "kid":
+            distances.reverse()
+        classes = ""
+        if self.histogram is not None:
+            classes = f"most frequent class {self.histogram.max():.1%}  "
         return (
-            f"Frechet distance {self.frechet:.1f}  precision {self.precision:.2f}  "
-            f"recall {self.recall:.2f}  most frequent class {self.histogram.max():.1%}  "
-            f"(N = {self.count})"
+            f"{'  '.join(distances)}  precision {self.precision:.2f}  recall {self.recall:.2f}  "
+            f"{classes}(N = {self.count})"
         )
 
 
 class Ruler:
     """Measures images against the held-out images of a data set; build it once, it is used often.
 
+    Building it loads or trains its classifier; the reference is looked at when it is first used.
     The reference is the test part. Where there is none, it is half of the training images; floor
     and memorising then compare with the rest (the networks have seen all of them, so that images
     learnt by heart come out well). Check `why_not` first.
 
     Args:
-      data: a `tf2gan.data.Data` with labels.
+      data: a `tf2gan.data.dataset.Data`.
+
+    Attributes:
+      count: how many images are measured at once.
+      name: which ruler it is, the same for the same weights.
+      class_names: of the classes that it tells apart; empty for data without classes.
     """
 
     def __init__(self, data):
         self._data = data
-        self.classifier = load_classifier(data)
-        reference, self._rest = data.test_images, slice(None)
-        if reference is None:
-            chosen = subset(np.arange(len(data.images)), len(data.images) // 2)
-            reference, self._rest = (
-                data.images[chosen],
-                np.delete(np.arange(len(data.images)), chosen),
-            )
-        self.count = min(SAMPLES, len(reference))
-        self.reference_features, _ = self.classifier(subset(reference, self.count))
-        self._radii = neighbour_radii(self.reference_features)
+        self.classifier, self.name = load_classifier(data)
+        self.class_names = data.class_names if has_classes(data) else ()
+        self._pool = subset(np.arange(len(data.images)), POOL)
+        self._reference, self._rest = data.test_images, slice(None)
+        if _held_out(data) < LEAST:
+            half = subset(np.arange(len(self._pool)), len(self._pool) // 2)
+            self._reference = data.images[self._pool[half]]
+            self._rest = np.delete(np.arange(len(self._pool)), half)
+        self.count = min(SAMPLES, len(self._reference))
+
+    def describe(self):
+        """What measures how many images, on one line."""
+        what = f"{len(self.class_names)} classes"
+        if not self.class_names:
+            what = f"{CLUSTERS} clusters of similar images, for it has no classes"
+        believe = "" if self.count >= ENOUGH else ", so few that KID is to be believed"
+        return (
+            f"{self.count} images, measured by a classifier of {self._data.name}'s {what} "
+            f"(ruler {self.name}){believe}"
+        )
+
+    @functools.cached_property
+    def reference_features(self):
+        """Features of the reference: float32 `[count, F]`."""
+        return self.classifier(subset(self._reference, self.count))[0]
+
+    @functools.cached_property
+    def _radii(self):
+        return neighbour_radii(self.reference_features)
+
+    @functools.cached_property
+    def _training(self):
+        """Features and probabilities of the pool: seconds, so once and when needed."""
+        whole = len(self._pool) == len(self._data.images)
+        return self.classifier(self._data.images if whole else self._data.images[self._pool])
 
     def measure(self, pixels):
-        """The `Quality` of uint8 images `[N, 28, 28]`; N = `count` compares with `floor`."""
+        """The `Quality` of uint8 images `[N, H, W, C]`; N = `count` compares with `floor`."""
         return self._measure(*self.classifier(pixels))
 
     def _measure(self, features, probabilities):
         precision, recall = precision_recall(self.reference_features, features, self._radii)
+        classes = {"score": None, "confidence": None, "histogram": None}
+        if self.class_names:
+            counts = np.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
+            classes = {
+                "score": classifier_score(probabilities),
+                "confidence": float(probabilities.max(1).mean()),
+                "histogram": counts / len(features),
+            }
         return Quality(
             count=len(features),
             frechet=frechet_distance(self.reference_features, features),
+            kid=kernel_distance(self.reference_features, features),
             precision=precision,
             recall=recall,
-            score=classifier_score(probabilities),
-            confidence=float(probabilities.max(1).mean()),
-            histogram=np.bincount(probabilities.argmax(1), minlength=self.classifier.classes)
-            / len(features),
+            ruler=self.name,
+            **classes,
         )
 
     def floor(self, count=None):
@@ -141,28 +199,21 @@ class Ruler:
         return tuple(float(np.mean(distances < np.quantile(usual, q))) for q in (0.5, 0.01))
 
     def beside_nearest(self, pixels):
-        """Each image followed by its nearest training image: uint8 `[2 N, 28, 28]`."""
+        """Each image followed by its nearest training image: uint8 `[2 N, H, W, C]`."""
         _, nearest = nearest_neighbours(self.classifier(pixels)[0], self._training[0])
-        return np.stack([pixels, self._data.images[nearest]], 1).reshape(-1, SIZE, SIZE)
+        pairs = np.stack([pixels, self._data.images[self._pool[nearest]]], 1)
+        return pairs.reshape(-1, *pixels.shape[1:])
 
-    @functools.cached_property
-    def _training(self):
-        """Features and probabilities of every training image: seconds, so once and when needed."""
-        return self.classifier(self._data.images)
+
+def _held_out(data):
+    return 0 if data.test_images is None else len(data.test_images)
 
 
 def why_not(data):
     """Returns why the quality of images of this data set is not measured, or None."""
-    if data.labels is None:
-        return f"quality is not measured: {data.name} has no labels to train a classifier on"
-    if len(np.unique(data.labels)) < 2:
-        return f"quality is not measured: all images of {data.name} have one label"
-    part, images, least = "test", data.test_images, LEAST
-    if images is None:
-        part, images, least = "training", data.images, 2 * LEAST  # half of them are the reference
-    if len(images) < least:
+    if len(data.images) < LEAST:
         return (
-            f"quality is not measured: {data.name} has {len(images)} {part} images, "
-            f"less than {least}"
+            f"quality is not measured: {data.name} has {len(data.images)} training images, "
+            f"less than {LEAST}"
         )
     return None

@@ -9,12 +9,14 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from tf2gan.config import TrainConfig
 from tf2gan.errors import Tf2ganError, UsageError, brief
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs.files import replacing
 from tf2gan.runs.weights import NETWORKS
 
 CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
+DISTANCES = ("frechet", "kid")  # each the lower the better
 # What reading a damaged checkpoint raises: every tensor and every index block has a checksum.
 DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError, DecodeError)
 
@@ -43,7 +45,8 @@ class Checkpoints:
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(self._folder), max_to_keep=keep
         )
-        self._frechet = tf.Variable(np.inf, dtype=tf.float64)
+        self._figures = {name: tf.Variable(np.inf, dtype=tf.float64) for name in DISTANCES}
+        self._ruler = tf.Variable("", dtype=tf.string)
         self._best = self._manager_of_best()
 
     def _manager_of_best(self):
@@ -51,7 +54,8 @@ class Checkpoints:
             generator=self._gan.averaged_generator,
             discriminator=self._gan.discriminator,
             step=self._gan.step,
-            frechet=self._frechet,
+            ruler=self._ruler,
+            **self._figures,
         )
         return tf.train.CheckpointManager(networks, str(self._folder / "best"), max_to_keep=1)
 
@@ -67,14 +71,20 @@ class Checkpoints:
                 network.save(partial)
         self._manager.save(checkpoint_number=self._gan.step.numpy())
 
-    def keep_best(self, frechet):
-        """Saves the present networks as `checkpoints/best` if their Frechet distance is the lowest.
+    def keep_best(self, quality):
+        """Saves the present networks as `checkpoints/best` if their distance is the lowest.
 
-        A run that was killed may find there what it is yet to reach: the same step comes out the
-        same.
+        It is the Frechet distance, or KID where `quality`, a `tf2gan.quality.ruler.Quality`,
+        believes that. What another ruler found best counts for nothing. A run that was killed may
+        find there what it is yet to reach: the same step comes out the same.
         """
-        if frechet < _best_frechet(self._best.latest_checkpoint):
-            self._frechet.assign(frechet)
+        best = _figures_of(self._best.latest_checkpoint)
+        if best.get("ruler") not in (None, quality.ruler):
+            best = {}
+        if getattr(quality, quality.believed) < best.get(quality.believed, np.inf):
+            for name, variable in self._figures.items():
+                variable.assign(getattr(quality, name))
+            self._ruler.assign(quality.ruler)
             self._best.save(checkpoint_number=self._gan.step.numpy())
 
     def forget_best_after(self, step):
@@ -150,22 +160,27 @@ def best_checkpoint(run):
 
 
 def best_figures(run):
-    """The step and the Frechet distance of the best checkpoint as a dict, or None."""
+    """The step of the best checkpoint, its distances and their ruler as a dict, or None."""
     path = best_checkpoint(run)
-    return path and {"step": int(path.rpartition("-")[2]), "frechet": _best_frechet(path)}
+    return path and {"step": int(path.rpartition("-")[2]), **_figures_of(path)}
 
 
-def _best_frechet(path):
-    """The Frechet distance in a best checkpoint; infinity where there is none, or a damaged one."""
-    try:
-        return (
-            float(tf.train.load_variable(path, "frechet/.ATTRIBUTES/VARIABLE_VALUE"))
-            if path
-            else np.inf
-        )
-    except DAMAGED as error:
-        warn_damaged(path, error)
-        return np.inf
+def _figures_of(path):
+    """What a best checkpoint says of its quality: nothing where there is none, or a damaged one.
+
+    Those of version 0.1 have the Frechet distance alone.
+    """
+    figures = {}
+    if path:
+        try:
+            reader = tf.train.load_checkpoint(path)
+            for name in (*DISTANCES, "ruler"):
+                if reader.has_tensor(key := f"{name}/.ATTRIBUTES/VARIABLE_VALUE"):
+                    value = reader.get_tensor(key)
+                    figures[name] = value.decode() if name == "ruler" else float(value)
+        except DAMAGED as error:
+            warn_damaged(path, error)
+    return figures
 
 
 def restore_networks(run, which=None, *, discriminator=True):
@@ -196,7 +211,9 @@ def restore_networks(run, which=None, *, discriminator=True):
     ]
     if which == "best" or which is None and best:
         paths = [best] + ([] if which else paths)
-    networks = [build_generator(), build_discriminator() if discriminator else None]
+    config = TrainConfig.read(run)
+    shape = (config.size, config.channels)
+    networks = [build_generator(*shape), build_discriminator(*shape) if discriminator else None]
     for path in paths:
         try:
             _restore_networks(path, *networks)

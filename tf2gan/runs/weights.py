@@ -1,5 +1,7 @@
 """The networks as files: a run's `.keras`, strangers' weights, the original's HDF5."""
 
+import contextlib
+import math
 import zipfile
 from pathlib import Path
 
@@ -51,6 +53,40 @@ def load_weights(model, path):
             f"{path} holds no weights of the {model.name} ({brief(error)}); "
             "expected a .keras or .weights.h5 file, or an HDF5 file of the original"
         ) from error
+
+
+def shape_of(path, image_size=None):
+    """(image size, channels) of the images that a generator makes whose weights are in a file.
+
+    They follow from the shapes of its arrays; but of images that are not square only the pixels do,
+    so that `image_size`, (H, W), has to be given. The original's, where the file holds no such
+    arrays: `load_weights` says what is wrong with it.
+    """
+    shapes = _shapes_in(path)
+    pixels = [shape[1] // 8 for shape in shapes if len(shape) == 2 and shape[0] == 1024 < shape[1]]
+    channels = [shape[3] for shape in shapes if len(shape) == 4 and shape[:3] == (5, 5, 64)]
+    channels = next((count for count in channels if count in (1, 3)), 1)
+    side = math.isqrt(pixels[0]) if pixels else 28
+    if image_size is None and pixels and side * side != pixels[0]:
+        raise UsageError(
+            f"{path} is for images of {pixels[0]} pixels that are not square; give --image-size HxW"
+        )
+    return image_size or (side, side), channels
+
+
+def _shapes_in(path):
+    """The shapes of all arrays in a `.keras` or HDF5 file; none where it is neither."""
+    shapes = []
+    try:
+        with contextlib.ExitStack() as opened:
+            if zipfile.is_zipfile(path):
+                archive = opened.enter_context(zipfile.ZipFile(path))
+                path = opened.enter_context(archive.open("model.weights.h5"))
+            file = opened.enter_context(h5py.File(path, "r"))
+            file.visititems(lambda _, item: shapes.append(getattr(item, "shape", ())))
+    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile):
+        pass
+    return shapes
 
 
 def load_seed_weights(model, path):

@@ -1,5 +1,7 @@
 """What is measured and shown at the slow cadence: quality, chosen samples, histograms."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -11,6 +13,7 @@ from tf2gan.sampling import Sampler, interpolation, plain
 
 SCORED = 1280  # samples that D ranks: 20 for each of the 64 shown, as `--nice` does
 SHOWN = 64
+FLOORS = ("frechet", "precision", "recall")  # KID's is 0
 PROJECTED = 500  # held-out images, and as many generated ones, in the Projector tab
 
 
@@ -19,13 +22,14 @@ class Evaluation:
 
     Args:
       gan: a `tf2gan.gan.GAN`.
-      data: the `tf2gan.data.dataset.Data` it is trained on. Without labels, or with few images,
-        pictures and histograms are written, and a line says why there are no figures.
+      data: the `tf2gan.data.dataset.Data` it is trained on. Its ruler is loaded, or trained, now.
+        With few images pictures and histograms are written, and a line says why there are no
+        figures.
       summaries: the run's `Summaries`.
     """
 
     def __init__(self, gan, data, summaries):
-        self._gan, self._data, self._summaries = gan, data, summaries
+        self._gan, self._summaries = gan, summaries
         # Float32 would nearly double the cost where bfloat16 is fast.
         self._sampler = Sampler(gan.averaged_generator, gan.discriminator, dtype=gan.dtype)
         self._plain = Sampler(
@@ -33,35 +37,31 @@ class Evaluation:
         )  # D's scores would double it again
         held_out = data.images if data.test_images is None else data.test_images
         self._real = subset(held_out, SCORED)
-        self._ruler = None
-        self._unmeasured = why_not(data)
-        if self._unmeasured:
-            print(self._unmeasured)
+        unmeasured = why_not(data)
+        self._ruler = None if unmeasured else Ruler(data)
+        print(unmeasured or f"quality: {self._ruler.describe()}")
 
     def at(self, step):
         """Evaluates the GAN at `step`; returns its `Quality`, or None where it is not measured."""
-        if self._ruler is None and not self._unmeasured:
-            self._ruler = Ruler(self._data)  # late: its classifier may have to be trained
-            self._floor = self._ruler.floor()
-        count = SCORED if self._unmeasured else max(SCORED, self._ruler.count)
+        count = max(SCORED, self._ruler.count) if self._ruler else SCORED
         samples = plain(self._plain, count, seed=self._gan.config.seed)
         self._show_scores(samples[:SCORED], step)
         self._show_weights(step)
         walk = interpolation(SHOWN, seed=self._gan.config.seed)
         self._summaries.grid("samples/interpolation", self._plain.at(walk), step)
-        if self._unmeasured:
+        if self._ruler is None:
             return None
         quality = self._ruler.measure(samples[: self._ruler.count])
-        floor = {
-            f"{tag}_floor": value
-            for tag, value in self._floor.scalars().items()
-            if "entropy" not in tag
-        }
+        floor = {f"quality/{name}_floor": getattr(self._floor, name) for name in FLOORS}
         self._summaries.scalars({**quality.scalars(), **floor}, step)
         self._summaries.grid(
             "samples/nearest", self._ruler.beside_nearest(samples[: SHOWN // 2]), step
         )
         return quality
+
+    @functools.cached_property
+    def _floor(self):
+        return self._ruler.floor()
 
     def _show_scores(self, samples, step):
         fake = self._sampler.scores(samples)
@@ -99,7 +99,6 @@ class Evaluation:
         images = np.concatenate([subset(self._real, PROJECTED), generated])
         features, probabilities = self._ruler.classifier(images)
         kinds = ["real"] * (len(images) - PROJECTED) + ["generated"] * PROJECTED
-        labels = [
-            (kind, str(number)) for kind, number in zip(kinds, probabilities.argmax(1), strict=True)
-        ]
-        write_projector(run, features, labels, images)
+        names = self._ruler.class_names
+        classes = [names[number] if names else "" for number in probabilities.argmax(1)]
+        write_projector(run, features, list(zip(kinds, classes, strict=True)), images)

@@ -13,7 +13,7 @@ from tf2gan import onednn
 from tf2gan.board.summaries import Summaries
 from tf2gan.config import TrainConfig
 from tf2gan.data.batches import total_steps
-from tf2gan.data.load import load_training_data
+from tf2gan.data.training import check_same_data, load_training_data, name_arrays
 from tf2gan.distribution import (
     any_machine,
     check_alike,
@@ -42,7 +42,19 @@ RECIPE_LINES = {  # what a run says at its start
 }
 
 
-def train(config, logdir, *, data=None, started=None, profile=False, strategy=None):
+def train(
+    config,
+    logdir,
+    *,
+    images=None,
+    labels=None,
+    test_images=None,
+    test_labels=None,
+    data=None,
+    started=None,
+    profile=False,
+    strategy=None,
+):
     """Trains a GAN as `config` says and returns the run folder it made inside `logdir`.
 
     Everything is checked before the folder is made; an existing folder is never used. Of several
@@ -51,14 +63,20 @@ def train(config, logdir, *, data=None, started=None, profile=False, strategy=No
     Args:
       config: a `TrainConfig`.
       logdir: the folder of runs, made if it is missing.
-      data: a `tf2gan.data.Data`, if it is loaded already; otherwise `config.data` is.
+      images: the training images, in place of `config.data`: an array of any library, `[N, H, W]`
+        or `[N, H, W, C]`, uint8 or numbers in [0, 1], [-1, 1] or [0, 255].
+      labels: the class of each image, `[N]`, or None.
+      test_images, test_labels: the held-out part in the same form, or None.
+      data: a `tf2gan.data.dataset.Data`, if it is loaded already.
       started: `time.perf_counter()` when the start-up began, for the figure that is printed; by
         default now.
       profile: whether to profile one window, for TensorBoard's Profile tab.
       strategy: what `tf2gan.distribution.choose` returned; by default everything is on one device.
     """
     started = started or time.perf_counter()
-    data = data or load_training_data(config)
+    if images is not None:
+        config, data = name_arrays(config, images, labels, test_images, test_labels)
+    config, data = load_training_data(config, data)
     strategy = _agreed(strategy, config, data)
     if not is_chief(strategy):
         return _assist(config, data, strategy)
@@ -66,20 +84,37 @@ def train(config, logdir, *, data=None, started=None, profile=False, strategy=No
     return _hold_and_fit(config, data, run, started, profile, strategy)
 
 
-def resume(run, *, data=None, started=None, profile=False, strategy=None, **changes):
+def resume(
+    run,
+    *,
+    images=None,
+    labels=None,
+    test_images=None,
+    test_labels=None,
+    data=None,
+    started=None,
+    profile=False,
+    strategy=None,
+    **changes,
+):
     """Goes on with a run from its newest whole checkpoint; returns its folder.
 
     Without a checkpoint the run starts over in its folder; finished, it is left as it is.
 
     Args:
       run: the run folder.
+      images, labels, test_images, test_labels: the arrays that the run was started with, if it was;
+        others are refused.
       data, started, profile, strategy: as in `train`.
       **changes: new values for `epochs`, `steps`, `mixed_precision` or `jit_compile`; they
         stay with the run.
     """
     started = started or time.perf_counter()
     config = TrainConfig.read(run).going_on(**changes)
-    data = data or load_training_data(config)
+    if images is not None:
+        given, data = name_arrays(config, images, labels, test_images, test_labels)
+        check_same_data(run, config, given)
+    config, data = load_training_data(config, data)
     strategy = _agreed(strategy, config, data)
     if not is_chief(strategy):
         return _assist(config, data, strategy)
@@ -184,7 +219,7 @@ def _fit(config, data, run, started, profile, strategy):
     if step == total:
         print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
         return
-    if TrainConfig.read(run) != config:
+    if TrainConfig.read(run).of(data) != config:
         checkpoints.forget_best_after(step)
     record.tidy(run, config, step)
     evaluate_every, quality = evaluation_steps(config, data), None
@@ -195,7 +230,7 @@ def _fit(config, data, run, started, profile, strategy):
             record.begin(gan, data, run, summaries, train_steps.graph)
             pictures.write(step)
         evaluation = Evaluation(gan, data, summaries) if evaluate_every else None
-        print(f"recipe {config.title}: {RECIPE_LINES[config.recipe]}")
+        print(f"{data.line()}\nrecipe {config.title}: {RECIPE_LINES[config.recipe]}")
         print(
             f"start-up {time.perf_counter() - started:.1f} s; {describe(strategy)}"
             f"computing in {gan.dtype.name}: {gan.dtype_reason}; {how_computed(gan)}",
@@ -230,7 +265,7 @@ def _fit(config, data, run, started, profile, strategy):
                     raise _gone_bad(run, f"{bad} is not finite", window)
                 if evaluating and (quality := evaluation.at(step)):
                     progress.quality(step, quality)
-                    checkpoints.keep_best(quality.frechet)
+                    checkpoints.keep_best(quality)
                 if step == total:
                     record.end(gan, run, summaries, evaluation, quality, progress.mean_speed)
                 if saving:

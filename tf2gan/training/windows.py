@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
+from tf2gan.data.arrays import check_unchanged
 from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
 
 
@@ -15,7 +16,7 @@ def windows(config, data, step):
     read, while the window before it is computed.
 
     Yields:
-      (the step at which the window ends, uint8 images `[N, 28, 28]`, int32 rows of them
+      (the step at which the window ends, uint8 images `[N, H, W, C]`, int32 rows of them
       `[steps, B]`).
     """
     total, count = total_steps(config, data), len(data.images)
@@ -33,6 +34,7 @@ def windows(config, data, step):
         until = next_stop(step, total, *filter(None, cadences))
         rows = batch_rows(step, until - step, count=count, batch=config.batch, seed=order)
         if mapped:
+            check_unchanged(data.images)
             return (
                 until,
                 data.images[rows.ravel()],

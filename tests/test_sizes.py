@@ -1,0 +1,289 @@
+"""Other sizes and colour, everywhere: networks, step, files, pictures, the whole of a run."""
+
+import json
+import math
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from forked import Forked
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from test_polyphase import assert_equal, randomise
+
+import tf2gan
+from tf2gan.config import TrainConfig
+from tf2gan.errors import UsageError
+from tf2gan.networks.models import build_discriminator, build_generator
+from tf2gan.runs.weights import shape_of
+from tf2gan.sizes import check_size, read_size
+
+SIDES = st.integers(3, 32).map(lambda quarter: 4 * quarter)
+CHANNELS = st.sampled_from([1, 3])
+
+
+@pytest.mark.parametrize(
+    "value, size",
+    [
+        (28, (28, 28)),
+        ("32", (32, 32)),
+        ("32x48", (32, 48)),
+        ((12, 128), (12, 128)),
+        ([64, 64], (64, 64)),
+    ],
+)
+def test_sizes_are_read(value, size):
+    assert read_size(value) == size and TrainConfig(image_size=value).size == size
+
+
+@pytest.mark.parametrize(
+    "value, said",
+    [
+        (30, "30x30; .* multiples of 4 from 12 to 128: the nearest is 28x28 or 32x32"),
+        ("8x300", "8x300; .* the nearest is 12x128$"),
+        ("28x30", "the nearest is 28x28 or 28x32"),
+        (0, "the nearest is 12x12$"),
+        ("1e2", "image_size is '1e2'; give a number of pixels, or HxW"),
+        ("28x28x1", "give a number of pixels, or HxW"),
+        (-28, "give a number of pixels, or HxW"),
+        (True, "give a number of pixels, or HxW"),
+        (28.5, "give a number of pixels, or HxW"),
+        ("9" * 5000, "give a number of pixels, or HxW"),
+    ],
+)
+def test_a_size_that_does_not_fit_is_one_line(value, said):
+    for refuses in (read_size, build_generator, lambda size: TrainConfig(image_size=size)):
+        with pytest.raises(UsageError, match=said) as error:
+            refuses(value)
+        assert "\n" not in str(error.value) and len(str(error.value)) < 250
+
+
+@given(st.integers(0, 400), st.integers(0, 400))
+def test_the_nearest_sizes_fit_and_none_lies_between(height, width):
+    try:
+        check_size((height, width), "it")
+    except UsageError as error:
+        near = [read_size(text) for text in str(error).rpartition("nearest is ")[2].split(" or ")]
+        for side, ends in ((height, [n[0] for n in near]), (width, [n[1] for n in near])):
+            assert max(abs(side - end) for end in ends) < 4 or not 12 <= side <= 128
+            assert all(12 <= end <= 128 and end % 4 == 0 for end in ends)
+    else:
+        assert (height, width) == read_size((height, width))
+
+
+@settings(max_examples=15, deadline=None)
+@given(SIDES, SIDES, CHANNELS)
+def test_the_graphs_at_any_size(height, width, channels):
+    """The original's layers in its order; 7 is a quarter of each side, 1 the channels."""
+    for build in (build_generator, build_discriminator):
+        original, other = build(), build((height, width), channels)
+        assert [type(a) for a in original.layers] == [type(a) for a in other.layers]
+    generator, discriminator = (
+        build((height, width), channels) for build in (build_generator, build_discriminator)
+    )
+    assert generator.output_shape == (None, height, width, channels)
+    assert discriminator.input_shape == generator.output_shape
+    small = height // 4 * (width // 4)
+    assert generator.count_params() == (
+        101 * 1024
+        + 1025 * 128 * small
+        + 4 * 128 * small
+        + 25 * 128 * 64
+        + 64
+        + 1600 * channels
+        + channels
+    )
+    pooled = (height // 2 - 4) // 2 * ((width // 2 - 4) // 2)
+    assert discriminator.count_params() == (
+        1600 * channels + 64 + 25 * 64 * 128 + 128 + (128 * pooled + 1) * 1024 + 1025
+    )
+
+
+@settings(max_examples=6, deadline=None)
+@given(SIDES.filter(lambda side: side <= 40), SIDES.filter(lambda side: side <= 40), CHANNELS)
+def test_the_fast_evaluation_at_any_size(height, width, channels):
+    rng, size = np.random.default_rng(height), (height, width)
+    latents = rng.uniform(-1, 1, (3, 100)).astype(np.float32)
+    images = rng.uniform(-1, 1, (3, *size, channels)).astype(np.float32)
+    assert_equal(randomise(build_generator(size, channels, seed=1)), latents, training=True)
+    assert_equal(randomise(build_discriminator(size, channels, seed=1)), images, training=True)
+
+
+def test_sizes_of_a_run_are_written_and_cannot_change():
+    config = TrainConfig(image_size="32x48", color_mode="rgb")
+    assert TrainConfig.from_json(config.to_json()) == config
+    values = json.loads(config.to_json())
+    assert values["image_size"] == [32, 48] and values["color_mode"] == "rgb"
+    assert config.going_on(image_size="32x48", color_mode="rgb") == config
+    old = TrainConfig.from_json("{}")  # of a version that knew one size
+    assert (old.size, old.channels) == ((28, 28), 1)
+    assert old.going_on(image_size="28") is not None
+    for changes, said in (
+        ({"image_size": "32"}, "--image-size 32x32 contradicts the run, which has 32x48"),
+        ({"color_mode": "grayscale"}, "--color-mode grayscale contradicts the run, which has rgb"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            config.going_on(**changes)
+
+
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+@pytest.mark.parametrize("image_size, color_mode", [(12, "rgb"), ((20, 36), "grayscale")])
+def test_a_window_of_steps(recipe, image_size, color_mode):
+    config = TrainConfig(recipe=recipe, image_size=image_size, color_mode=color_mode, batch=4)
+    gan = tf2gan.GAN(config, total_steps=4)
+    shape = (*config.size, config.channels)
+    images = np.random.default_rng(0).integers(0, 256, (9, *shape), np.uint8)
+    seen = []
+    step = gan.train_step
+    gan.train_step = lambda real, *rest, **more: (seen.append(real), step(real, *rest, **more))[1]
+    rows = np.array([[0, 3, 8, 2], [1, 1, 5, 7]], np.int32)
+    tf.config.run_functions_eagerly(True)
+    try:
+        metrics = gan.train_steps(tf.constant(images), rows)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert all(math.isfinite(value) for value in metrics.values())
+    for real, row in zip(seen, rows, strict=True):  # what was gathered as words are those images
+        assert np.array_equal(np.rint(real * 127.5 + 127.5), images[row])
+
+
+@pytest.mark.parametrize("kind", [".keras", ".weights.h5", "seed"])
+@pytest.mark.parametrize("image_size, channels", [((28, 28), 1), ((44, 44), 3), ((16, 32), 3)])
+def test_a_file_of_weights_tells_its_size(tmp_path, kind, image_size, channels):
+    generator = build_generator(image_size, channels, seed=1)
+    path = tmp_path / f"generator{kind}"
+    if kind == "seed":
+        write_seed_hdf5(path, generator)
+    elif kind == ".keras":
+        generator.save(path)
+    else:
+        generator.save_weights(path)
+    if image_size == (16, 32):
+        with pytest.raises(UsageError, match="512 pixels that are not square; give --image-size"):
+            shape_of(path)
+        assert shape_of(path, image_size) == (image_size, channels)
+    else:
+        assert shape_of(path) == (image_size, channels)
+    loaded = build_generator(*shape_of(path, image_size))
+    tf2gan.load_weights(loaded, path)
+    for a, b in zip(loaded.get_weights(), generator.get_weights(), strict=True):
+        assert np.array_equal(a, b)
+
+
+def write_seed_hdf5(path, model):
+    """As Keras 1's `save_weights` did."""
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        layers = [layer for layer in model.layers if layer.weights]
+        file.attrs["layer_names"] = [f"layer_{i}".encode() for i in range(len(layers))]
+        for i, layer in enumerate(layers):
+            group, names = file.create_group(f"layer_{i}"), []
+            for j, weight in enumerate(layer.weights):
+                group[f"w_{j}"] = weight.numpy()
+                names.append(f"w_{j}".encode())
+            group.attrs["weight_names"] = names
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of 120 coloured pictures: discs on white, of other sizes and modes than wanted."""
+    folder = tmp_path_factory.mktemp("pictures") / "discs"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:48, :40]
+    for number in range(120):
+        centre, colour = rng.uniform(12, 28, 2), rng.integers(0, 256, 3)
+        inside = (y - centre[0]) ** 2 + (x - centre[1]) ** 2 < 90
+        pixels = np.where(inside[..., None], colour, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return folder
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_a_run_in_colour_does_all_that_a_default_run_does(pictures, tmp_path, recipe, monkeypatch):
+    """As it is typed: trained, measured by a ruler of its own, stopped, resumed, generated from."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    words = ["--logdir", "runs", "--data", str(pictures), "--image-size", "20x24"]
+    words += ["--color-mode", "rgb", "--recipe", recipe, "--batch", "8", "--mixed-precision"]
+    words += ["bfloat16", "--evaluate-every", "2", "--image-every", "2", "--checkpoint-every", "2"]
+
+    def call(*command):
+        with Forked("-c", WITH_A_QUICK_RULER, *command, cwd=tmp_path) as process:
+            output, errors = process.communicate()
+        assert process.returncode == 0, errors
+        return output
+
+    output = call("train", *words, "--steps", "4", "--name", "whole")
+    assert "KID" in output and "training the classifier" in output
+    assert output.index("training the classifier") < output.index("recipe ")
+    runs = [tmp_path / "runs" / name for name in ("00000-whole", "00001-parts")]
+    shutil.copytree(*runs)
+    for file in (runs[1] / "checkpoints").glob("ckpt-4.*"):
+        file.unlink()
+    assert "step 4/4" in call("train", "--logdir", "runs", "--resume", "1")
+    for name in ("generator", "discriminator"):
+        whole, parts = (keras.models.load_model(run / f"{name}.keras") for run in runs)
+        for a, b in zip(whole.get_weights(), parts.get_weights(), strict=True):
+            assert np.array_equal(a, b)
+    config = json.loads((runs[0] / "config.json").read_text())
+    assert (config["image_size"], config["color_mode"]) == ([20, 24], "rgb")
+    assert (runs[0] / "projector" / "sprites.png").exists()
+    figures = json.loads((runs[0] / "summary.json").read_text())
+    assert figures["quality"]["histogram"] is None and figures["quality"]["count"] == 60
+    assert set(figures["best"]) == {"step", "frechet", "kid", "ruler"}
+    for file in ("real", "step-000000", "step-000004"):
+        with Image.open(runs[0] / "samples" / f"{file}.png") as grid:
+            assert grid.mode == "RGB" and grid.size == (8 * 24, 8 * 20)
+    with Image.open(runs[0] / "samples" / "timelapse.gif") as lapse:
+        assert lapse.size == (8 * 24, 8 * 20)
+    call("generate", "--run", "0", "--batch", "9", "--out", "a.png", "--nice")
+    call("generate", "--run", "0", "--batch", "16", "--out", "a.gif", "--interpolate")
+    call("generate", "--run", "0", "--batch", "9", "--out", "a.npz")
+    call("generate", "--run", "0", "--batch", "9", "--out", "a.npy")
+    call("generate", "--run", "0", "--batch", "3", "--out", "folder")
+    call(
+        *("generate", "--weights", str(runs[0] / "generator.keras"), "--image-size", "20x24"),
+        *("--batch", "9", "--out", "b.npy"),
+    )
+    with np.load(tmp_path / "a.npz") as arrays:
+        images = arrays["images"]
+    assert images.shape == (9, 20, 24, 3) and images.dtype == np.uint8
+    assert np.array_equal(np.load(tmp_path / "a.npy"), images)
+    with Image.open(tmp_path / "a.png") as grid:
+        assert grid.mode == "RGB" and grid.size == (3 * 24, 3 * 20)
+    with Image.open(tmp_path / "folder" / "000002.png") as picture:
+        assert np.array_equal(np.asarray(picture), images[2])
+    with Image.open(tmp_path / "a.gif") as walk:
+        assert walk.n_frames == 16 and walk.size == (24, 20)
+    call("generate", "--run", "0", "--batch", "200", "--out", "many.npz")
+    table = call("quality", "many.npz", "--data", str(tmp_path / "many.npz"))
+    assert "KID" in table and "class" not in table.replace("classifier", "").replace("classes", "")
+    call("quality", str(runs[0]), "--nearest", "nearest.png")
+    with Image.open(tmp_path / "nearest.png") as grid:
+        assert grid.mode == "RGB"
+
+
+WITH_A_QUICK_RULER = """
+import sys
+from tf2gan.quality import classifier
+classifier.STEPS = 3  # of 2000
+which = sys.argv.pop(1)
+if which == "quality":
+    from tf2gan.quality import __main__ as command
+else:
+    import importlib
+    command = importlib.import_module(f"tf2gan.cli.{which}")
+command.main()
+"""
+
+
+def test_weights_of_another_size_are_one_line(tmp_path):
+    path = tmp_path / "generator.keras"
+    build_generator(32, 3).save(path)
+    with pytest.raises(UsageError, match="holds no weights of the generator"):
+        tf2gan.load_weights(build_generator(), path)

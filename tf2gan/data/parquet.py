@@ -1,0 +1,98 @@
+"""Parquet, as the Hugging Face hub keeps pictures: a column of files, a column of labels."""
+
+import json
+
+import numpy as np
+
+from tf2gan.data.dataset import Data
+from tf2gan.data.decode import read_pictures
+from tf2gan.data.extras import for_library, needed
+from tf2gan.data.labels import as_values, encode
+from tf2gan.data.messages import listed, reading
+from tf2gan.data.names import natural, part_of
+from tf2gan.errors import DataError
+
+IMAGES = ("image", "img", "images", "picture")
+LABELS = ("label", "labels", "fine_label", "class", "target", "y", "digit")
+BATCH = 64  # rows read at a time
+
+
+def load_parquet(entries, where, name, stack, *, image_size=None, color_mode=None):
+    """Loads files such as `train-00000-of-00002.parquet`; the pictures are read as a folder's."""
+    parquet = needed("pyarrow.parquet", where)
+    groups = {}
+    for entry in sorted(entries, key=lambda entry: natural(entry.name)):
+        part = part_of(entry.base) or part_of(entry.name) or "train"
+        groups.setdefault("train" if len(entries) == 1 else part, []).append(entry)
+    if "train" not in groups:
+        raise DataError(f"{where} has no training part, only {listed([e.name for e in entries])}")
+    held_out = groups.get("test") or groups.get("val") or []
+    files = []
+    for entry in groups["train"] + held_out:
+        with reading(entry.where, "cannot be read as parquet"):
+            file = stack.enter_context(parquet.ParquetFile(for_library(entry)))
+            files.append((entry, file, *_columns(file.schema_arrow, entry)))
+    counts = [file.metadata.num_rows for _, file, *_ in files]
+    labels = []
+    images, kept = read_pictures(_rows(files, labels), sum(counts), where, image_size, color_mode)
+    if len(labels) != sum(counts):
+        raise DataError(f"{where} has {len(labels)} rows; its header says {sum(counts)}")
+    first = sum(counts[: len(groups["train"])])
+    count = int(kept[:first].sum())
+    if not count:
+        raise DataError(f"{where} holds no training pictures that can be read")
+    parts = []
+    for rows, total in ((slice(first), count), (slice(first, None), len(images) - count)):
+        values = [label for label, good in zip(labels[rows], kept[rows], strict=True) if good]
+        known = values and None not in values
+        parts.append(as_values(np.array(values), total, f"labels of {where}") if known else None)
+    label_names = _label_names(*files[0][1:])
+    train_labels, test_labels, class_names = encode(*parts, names=label_names)
+    test_images = images[count:] if len(images) > count else None
+    return Data(name, images[:count], train_labels, test_images, test_labels, class_names)
+
+
+def _rows(files, labels):
+    """Yields (row, name, bytes) of each picture; its label, or None, goes to `labels`."""
+    for entry, file, column, label_column in files:
+        columns = [column, label_column] if label_column else [column]
+        with reading(entry.where, "cannot be read as parquet"):
+            for batch in file.iter_batches(batch_size=BATCH, columns=columns):
+                values = batch.column(column).to_pylist()
+                given = (
+                    batch.column(label_column).to_pylist() if label_column else [None] * len(values)
+                )
+                for value, label in zip(values, given, strict=True):
+                    content = value.get("bytes") if isinstance(value, dict) else value
+                    labels.append(label)
+                    row = len(labels) - 1
+                    yield row, f"row {row} of {entry.name}", content or b""
+
+
+def _columns(schema, entry):
+    """(the column of pictures, the column of labels or None)."""
+    import pyarrow.types as types
+
+    def is_picture(field):
+        if types.is_struct(field.type):
+            return field.type.get_field_index("bytes") >= 0
+        return types.is_binary(field.type) or types.is_large_binary(field.type)
+
+    pictures = [field.name for field in schema if is_picture(field)]
+    if not pictures:
+        raise DataError(
+            f"{entry.where} has no column of pictures among {listed(schema.names)}; "
+            "expected image, a struct with bytes"
+        )
+    column = next((name for name in IMAGES if name in pictures), pictures[0])
+    return column, next((name for name in LABELS if name in schema.names), None)
+
+
+def _label_names(file, _, label_column):
+    """What the hub says the classes are called, or None."""
+    try:
+        features = json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]
+        names = features[label_column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return names if isinstance(names, list) else None

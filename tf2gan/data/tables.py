@@ -1,0 +1,159 @@
+"""Tables in text, a row an image: comma, semicolon, tab or space between the numbers."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tf2gan.data.arrays import Part, assemble, image_shape
+from tf2gan.data.entries import Entry
+from tf2gan.data.messages import listed, reading
+from tf2gan.data.names import ROLE_OF, is_emnist, part_of
+from tf2gan.data.stored import check_count
+from tf2gan.errors import DataError
+from tf2gan.progress_bar import ProgressBar
+from tf2gan.sizes import LEAST
+
+BLOCK = 1 << 22  # bytes of text parsed at a time
+LINE_MOST = 1 << 22  # bytes of a line: 128x128 in colour, 80 characters a number
+LEFT_OUT = {"", "id", "index", "unnamed: 0", "imageid", "image_id"}  # columns of pandas and Kaggle
+
+
+class Table(NamedTuple):
+    """What the first two lines of a file tell."""
+
+    entry: Entry
+    separator: str | None  # None: any white space
+    header: bool
+    columns: int
+    label: int | None  # the column of labels; None if there is none or the content must tell
+    text_label: bool
+    left_out: tuple  # columns that are no pixels
+
+
+def find_tables(entries):
+    """Those text files that are tables of images."""
+    return [table for entry in entries if (table := _look(entry)) is not None]
+
+
+def load_tables(tables, where, name, **wanted):
+    """Loads tables, one a part; `wanted`: `image_size` and `color_mode`."""
+    groups = {}
+    for table in tables:
+        entry = table.entry
+        part = part_of(entry.base) or part_of(entry.name) or "train"
+        groups.setdefault("train" if len(tables) == 1 else part, []).append(table)
+    train, held_out = groups.get("train", []), groups.get("test") or groups.get("val") or []
+    if not train or len(train) > 1 or len(held_out) > 1:
+        names = listed(sorted(table.entry.name for table in tables))
+        kind = "several data sets" if train else "no training part"
+        raise DataError(f"{where} holds {kind} ({names}); give one of these files as --data")
+    return assemble(name, *(_read(table) for table in train + held_out), **wanted)
+
+
+def _look(entry):
+    """The `Table` that a text file is, or None."""
+    with reading(entry.where), entry.open() as file:
+        lines = [line for line in (_line(file), _line(file)) if line]
+    if not lines:
+        return None
+    separator = max(",;\t", key=lines[0].count)
+    separator = separator if separator in lines[0] else None
+    first, last = (line.split(separator) for line in (lines[0], lines[-1]))
+    if len(first) < LEAST * LEAST or len(first) != len(last):
+        return None
+    header = sum(map(_is_number, first)) < len(first) - 1
+    names = [field.strip().lower() for field in first] if header else []
+    left_out = [i for i, field in enumerate(names) if field in LEFT_OUT]
+    labels = [i for i, field in enumerate(names) if ROLE_OF.get(field) == "labels"]
+    text = [i for i, field in enumerate(last) if not _is_number(field) and i not in left_out]
+    if len(text) > 1 or (text and (text[0] not in (0, len(last) - 1) or not separator)):
+        return None
+    label = next(iter(text or labels), None)
+    left_out += [] if label is None else [label]
+    pixels = len(first) - len(left_out)
+    if not image_shape(pixels) and not (label is None and image_shape(pixels - 1)):
+        return None
+    return Table(entry, separator, header, len(first), label, bool(text), tuple(left_out))
+
+
+def _read(table):
+    """The `Part` of a table, its values uint8 where they are whole and small, else float32."""
+    entry, blocks, text_labels, values, dtype = table.entry, [], [], 0, np.uint8
+    with ProgressBar(f"reading {entry.base}", entry.size) as bar, entry.open() as file:
+        if table.header:
+            _line(file)
+        while text := file.read(BLOCK):
+            text += file.readline(LINE_MOST)
+            lines = text.decode("utf-8", "replace").replace('"', "").splitlines()
+            lines = [line for line in lines if line.strip()]
+            if table.text_label:
+                lines = [_without_label(table, line, text_labels) for line in lines]
+            if not lines:
+                continue
+            block, dtype = _parse(table, lines, dtype)
+            values += block.size
+            check_count((values,), entry.where)
+            blocks.append(block)
+            bar.advance(len(text))
+    if not blocks:
+        raise DataError(f"{entry.where} has a header and no rows")
+    rows = np.concatenate(blocks)
+    labels = np.array(text_labels) if table.text_label else None
+    if table.label is not None and not table.text_label:
+        labels = rows[:, table.label]
+    rows = np.delete(rows, table.left_out, axis=1) if table.left_out else rows
+    if is_emnist(entry.name):
+        rows, labels = _upright(rows, labels)
+    return Part(rows, labels, entry.where, f"labels of {entry.where}")
+
+
+def _parse(table, lines, dtype):
+    """(the numbers of some lines `[lines, columns]`, their dtype: float32 once bytes don't do)."""
+    where = table.entry.where
+    how = {"delimiter": table.separator, "comments": None, "ndmin": 2}
+    try:
+        block = np.loadtxt(lines, dtype=dtype, **how)
+    except ValueError:
+        dtype = np.float32
+        with reading(where, "cannot be read as a table of numbers"):
+            block = np.loadtxt(lines, dtype=dtype, **how)
+    if block.shape[1] != table.columns:
+        raise DataError(f"{where} has rows of {block.shape[1]} numbers and of {table.columns}")
+    return block, dtype
+
+
+def _without_label(table, line, labels):
+    """The line with 0 for its label, which goes to `labels`."""
+    if table.label == 0:
+        label, separator, rest = line.partition(table.separator)
+        line = f"0{separator}{rest}"
+    else:
+        rest, separator, label = line.rpartition(table.separator)
+        line = f"{rest}{separator}0"
+    labels.append(label.strip())
+    return line
+
+
+def _upright(rows, labels):
+    """EMNIST's rows, which go down the columns of the images."""
+    if labels is None and not image_shape(rows.shape[1]):
+        labels, rows = rows[:, 0], rows[:, 1:]
+    height, width, _ = image_shape(rows.shape[1])
+    return rows.reshape(-1, height, width).swapaxes(1, 2), labels
+
+
+def _line(file):
+    """The next line that is not blank, as text without quotes; empty at the end."""
+    while line := file.readline(LINE_MOST):
+        text = line.decode("utf-8-sig", "replace").replace('"', "").strip("\r\n")
+        if text.strip():
+            return text
+    return ""
+
+
+def _is_number(field):
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
