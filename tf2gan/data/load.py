@@ -6,19 +6,19 @@ import os
 import re
 from pathlib import Path
 
-from tf2gan.data.archives import expand
 from tf2gan.data.arrays import converted
-from tf2gan.data.entries import IDX_NAME, Entry, walk
-from tf2gan.data.extras import hdf5_arrays, matlab_arrays
-from tf2gan.data.idx import load_idx
+from tf2gan.data.files.archives import expand
+from tf2gan.data.files.entries import IDX_NAME, Entry, walk
+from tf2gan.data.formats.hdf5 import hdf5_arrays, matlab_arrays
+from tf2gan.data.formats.idx import load_idx
+from tf2gan.data.formats.named import has_images, load_named, npy_arrays
+from tf2gan.data.formats.parquet import load_parquet
+from tf2gan.data.formats.pictures import LIST, load_pictures
+from tf2gan.data.formats.records import is_records, load_records
+from tf2gan.data.formats.tables import find_tables, load_tables
 from tf2gan.data.messages import reading, shown
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
-from tf2gan.data.named import has_images, load_named, npy_arrays
 from tf2gan.data.names import part_of
-from tf2gan.data.parquet import load_parquet
-from tf2gan.data.pictures import LIST, load_pictures
-from tf2gan.data.records import is_records, load_records
-from tf2gan.data.tables import find_tables, load_tables
 from tf2gan.errors import DataError
 
 MANY = 50  # pictures; a folder with more is one of pictures, whatever else lies there

@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tf2gan.data.arrays import Part, assemble, image_shape
-from tf2gan.data.entries import Entry
+from tf2gan.data.files.entries import Entry
+from tf2gan.data.files.stored import check_count
 from tf2gan.data.messages import listed, reading
 from tf2gan.data.names import ROLE_OF, is_emnist, part_of
-from tf2gan.data.stored import check_count
 from tf2gan.errors import DataError
 from tf2gan.progress_bar import ProgressBar
 from tf2gan.sizes import LEAST

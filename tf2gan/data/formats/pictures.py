@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from tf2gan.data.dataset import Data
-from tf2gan.data.decode import read_pictures
+from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.labels import encode
 from tf2gan.data.messages import listed, reading, warn
 from tf2gan.data.names import PART_OF

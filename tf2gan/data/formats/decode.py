@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tf2gan.data.entries import picture_formats
+from tf2gan.data.files.entries import picture_formats
 from tf2gan.data.messages import shown, warn
 from tf2gan.data.pixels import fitted
 from tf2gan.errors import DataError, brief

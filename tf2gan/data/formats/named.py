@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tf2gan.data.arrays import Part, assemble, image_shape
+from tf2gan.data.files.stored import check_count, npy_header, read_npy
 from tf2gan.data.messages import listed
 from tf2gan.data.names import is_emnist, natural, part_of, roles_of
-from tf2gan.data.stored import check_count, npy_header, read_npy
 from tf2gan.errors import DataError
 
 

@@ -11,8 +11,8 @@ import re
 
 from PIL import Image
 
+from tf2gan.data.files.unpack import PACKED_SUFFIX, UNPACKERS, Unpacked
 from tf2gan.data.messages import reading, shown
-from tf2gan.data.unpack import PACKED_SUFFIX, UNPACKERS, Unpacked
 from tf2gan.errors import DataError
 
 HEAD = 1024  # bytes that tell what a content is

@@ -5,10 +5,10 @@ import re
 import numpy as np
 
 from tf2gan.data.arrays import Part, assemble
+from tf2gan.data.files.stored import read_values
+from tf2gan.data.files.unpack import PACKED_SUFFIX
 from tf2gan.data.messages import listed, reading
 from tf2gan.data.names import is_emnist, part_of
-from tf2gan.data.stored import read_values
-from tf2gan.data.unpack import PACKED_SUFFIX
 from tf2gan.errors import DataError
 
 TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

@@ -5,8 +5,8 @@ import json
 import numpy as np
 
 from tf2gan.data.dataset import Data
-from tf2gan.data.decode import read_pictures
-from tf2gan.data.extras import for_library, needed
+from tf2gan.data.formats.decode import read_pictures
+from tf2gan.data.formats.hdf5 import for_library, needed
 from tf2gan.data.labels import as_values, encode
 from tf2gan.data.messages import listed, reading
 from tf2gan.data.names import natural, part_of

@@ -5,9 +5,9 @@ import tarfile
 import threading
 import zipfile
 
-from tf2gan.data.entries import ENTRIES_MOST, Entry, is_hidden
+from tf2gan.data.files.entries import ENTRIES_MOST, Entry, is_hidden
+from tf2gan.data.files.unpack import FREE, RATIO
 from tf2gan.data.messages import reading, shown
-from tf2gan.data.unpack import FREE, RATIO
 from tf2gan.errors import DataError
 
 IN_MEMORY = 512 << 20  # bytes of an archive that is unpacked whole; a larger one is read in order

@@ -1,0 +1,1 @@
+"""What lies on a disk: folders, archives and files as entries, read in place and within bounds."""
