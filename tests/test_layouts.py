@@ -808,3 +808,22 @@ def test_a_fingerprint_is_of_all_that_a_set_holds(tmp_path, monkeypatch):
     before = fingerprint(given)
     monkeypatch.setattr(arrays, "chunks", lambda array: [slice(0, 7), slice(7, None)])
     assert fingerprint(given) == before
+
+
+def test_a_column_of_pixels_as_fer2013_is_published(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (9, 48, 48), np.uint8)
+    usages = ["Training"] * 5 + ["PublicTest"] * 2 + ["PrivateTest"] * 2
+    lines = [
+        f"{number % 3},{' '.join(map(str, image.ravel()))},{usage}"
+        for number, (image, usage) in enumerate(zip(images, usages, strict=True))
+    ]
+    path = tmp_path / "fer2013.csv"
+    path.write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
+    data = load_data(str(path))
+    assert data.line() == "data: 5 training images 48x48x1, 3 classes, 2 test images"
+    assert np.array_equal(data.images[..., 0], images[:5])
+    assert np.array_equal(data.test_images[..., 0], images[7:])
+    assert data.labels.tolist() == [0, 1, 2, 0, 1] and data.test_labels.tolist() == [1, 2]
+    path.write_text("\n".join(["emotion,pixels,Usage", lines[0][:-20], "1,3 4"]))
+    with pytest.raises(DataError, match="fer2013.csv"):
+        load_data(str(path))

@@ -14,6 +14,7 @@ from tf2gan.data.formats.idx import load_idx
 from tf2gan.data.formats.named import has_images, load_named, npy_arrays
 from tf2gan.data.formats.parquet import load_parquet
 from tf2gan.data.formats.pictures import LIST, load_pictures
+from tf2gan.data.formats.pixel_column import find_pixel_columns, load_pixel_column
 from tf2gan.data.formats.records import is_records, load_records
 from tf2gan.data.formats.tables import find_tables, load_tables
 from tf2gan.data.messages import reading, shown
@@ -97,6 +98,8 @@ def _load_entries(entries, where, name, stack, wanted, *, nested=False):
             return load_parquet(kinds["parquet"], where, name, stack, **wanted)
         if kinds["records"]:
             return load_records(kinds["records"], entries, where, name, **wanted)
+        if columns := find_pixel_columns(kinds["text"]):
+            return load_pixel_column(columns[0], where, name, **wanted)
         if tables := find_tables(kinds["text"]):
             return load_tables(tables, where, name, **wanted)
     if kinds["picture"]:
