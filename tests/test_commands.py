@@ -201,3 +201,38 @@ def test_progress_bar_on_a_terminal(monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert re.fullmatch(r"steps \d+\.\d s; around them \d+\.\d s \(\d+\.\d%\)", progress.costs())
     assert "10/20" in shown and "loss/d" in shown and "images/s" in shown and "s/step" in shown
+
+
+@pytest.mark.xdist_group("measured")
+@pytest.mark.parametrize(
+    "label, status, said",
+    [
+        ("12", 2, "--label is '12'; the classes of digits are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9"),
+        ("7", 1, "candidates were of class 7 with a probability of at least 90%"),  # four steps old
+    ],
+)
+def test_a_class_that_cannot_be_had_is_one_line(measured, tmp_path, capsys, label, status, said):
+    out = tmp_path / "a.png"
+    with pytest.raises(SystemExit) as stopped:
+        generate.main(["--run", str(measured), "--label", label, "--out", str(out)])
+    error = capsys.readouterr().err
+    assert stopped.value.code == status and said in error and error.count("\n") == 1
+    assert not out.exists()
+
+
+@pytest.mark.xdist_group("measured")
+def test_images_of_one_class_from_a_run(measured, mnist, tmp_path, capsys, monkeypatch):
+    """The generator is made to draw real digits, which the data's own classifier tells apart."""
+    from tf2gan import sampling
+
+    def blocks(self, count, seed, use=sampling.SAMPLES, *, bar=None):
+        for start in range(0, count, 128):
+            yield mnist.images[start : start + 128], np.zeros(128)
+
+    monkeypatch.setattr(sampling.Sampler, "blocks", blocks)
+    out = tmp_path / "sevens.npy"
+    generate.main(["--run", str(measured), "--label", "7", "--batch", "40", "--out", str(out)])
+    sevens, shown = mnist.images[mnist.labels == 7][..., 0], capsys.readouterr().out
+    found = np.load(out)
+    assert len(found) == 40 and "candidates are of class 7" in shown
+    assert np.mean([np.any(np.all(sevens[:100] == image, (1, 2))) for image in found]) > 0.95

@@ -75,6 +75,10 @@ def test_pictures_have_their_size(events):
         assert picture(events, f"samples/{tag}") == (8 * 28, 8 * 28), tag
 
 
+def test_a_row_for_each_class(events, measured):
+    assert picture(events, "samples/by_class") == (10 * 28, 10 * 28)
+
+
 def test_histograms_count_what_they_show(events):
     for tag in ("histogram/score_real", "histogram/score_fake"):
         buckets = make_ndarray(events.Tensors(tag)[0].tensor_proto)

@@ -17,7 +17,7 @@ FLOORS = [  # drawn from the top; each imports from floors below it alone
     "gan execution modern distribution",
     "board",
     "quality",
-    "sampling",
+    "sampling selection",
     "data",
     "runs",
     "networks",

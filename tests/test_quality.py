@@ -156,6 +156,17 @@ def test_broken_samples_are_ordered_as_a_person_would(mnist, ruler):
     assert broken["one image"].recall < 0.01 and broken["noise"].recall < 0.01
 
 
+def test_a_row_of_sure_images_for_each_class(mnist, ruler):
+    chosen = mnist.labels[:1000] != 4
+    images, labels = mnist.images[:1000][chosen], mnist.labels[:1000][chosen]
+    rows = ruler.by_class(images, 8).reshape(10, 8, 28, 28, 1)
+    assert not rows[4].any() and np.array_equal(rows[7, 0], images[labels == 7][0])
+    for name in (0, 1, 2, 9):
+        assert (
+            sum(any(np.array_equal(a, b) for b in images[labels == name]) for a in rows[name]) > 6
+        )
+
+
 def test_copies_are_found_out(mnist, ruler):
     usual, close = ruler.memorising(mnist.images[1000:3000])
     assert usual == 1 and close > 0.99

@@ -3,21 +3,12 @@
 import numpy as np
 import pytest
 
-from tf2gan import sampling
+from tf2gan import sampling, selection
 from tf2gan.data.images import to_pixels
 from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.networks.models import build_discriminator, build_generator
-from tf2gan.sampling import (
-    Sampler,
-    draw_latents,
-    fit_logistic,
-    interpolation,
-    nice,
-    plain,
-    rejection,
-    sample_latents,
-    select,
-)
+from tf2gan.sampling import Sampler, draw_latents, interpolation, plain, sample_latents
+from tf2gan.selection import OfClass, fit_logistic, nice, rejection, select
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +159,7 @@ def test_logistic_fit_makes_the_odds_honest():
 
 
 def test_rejection_follows_from_the_seed(sampler, monkeypatch):
-    monkeypatch.setattr(sampling, "CALIBRATION_IMAGES", 500)
+    monkeypatch.setattr(selection, "CALIBRATION_IMAGES", 500)
     real = np.random.default_rng(0).integers(0, 256, (200, 28, 28, 1), np.uint8)
     with_few = lambda: rejection(sampler, 30, seed=4, real_images=real)  # noqa: E731
     (first, rate), (second, _) = with_few(), with_few()
@@ -184,9 +175,11 @@ def test_rejection_needs_real_images(sampler):
 
 
 def test_rejection_gives_up_where_nothing_is_accepted(monkeypatch):
-    monkeypatch.setattr(sampling, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(selection, "MOST_CANDIDATES", 2)
     monkeypatch.setattr(
-        sampling, "_acceptance_logits", lambda ratios, largest: np.where(ratios < largest, -50, 0.0)
+        selection,
+        "_acceptance_logits",
+        lambda ratios, largest: np.where(ratios < largest, -50, 0.0),
     )
     real = np.full((100, 28, 28, 1), 255, np.uint8)
     with pytest.raises(Tf2ganError, match="of 20 candidates.*use nice"):
@@ -210,3 +203,49 @@ def test_a_walk_is_closed_smooth_and_everywhere_likely(count):
         assert steps.max() < 2 * steps.min()
         assert np.abs(walk.std(1) - 1 / np.sqrt(3)).max() < 0.12  # uniform between corners too
     assert np.array_equal(walk, interpolation(count, seed=3).numpy())
+
+
+class Numbered:
+    """A sampler whose image i is of the class i % classes; D prefers later images."""
+
+    progress = False
+
+    def __init__(self, classes):
+        self._classes = classes
+
+    def scores(self, pixels):
+        return pixels[:, 0, 0, 0].astype(float)
+
+    def blocks(self, count, seed, use=None, *, bar=None):
+        for start in range(0, count, 128):
+            numbers = np.arange(start, min(start + 128, count))
+            images = np.zeros((len(numbers), 12, 12, 1), np.uint8)
+            images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers % self._classes, numbers % 251
+            yield images, numbers / 1000
+
+
+def of_class(classes, label):
+    probability = lambda pixels: np.where(pixels[:, 0, 0, 0] == label, 0.95, 0.2)  # noqa: E731
+    return OfClass(Numbered(classes), probability, f"of class {label}")
+
+
+def test_images_of_one_class_with_every_selection():
+    chosen = of_class(10, 7)
+    images = plain(chosen, 40, seed=0)
+    assert images.shape == (40, 12, 12, 1) and np.all(images[:, 0, 0] == 7)
+    assert images[:, 0, 1, 0].tolist() == [number % 251 for number in range(7, 400, 10)]
+    assert chosen.found / chosen.drawn == pytest.approx(0.1, abs=0.01) and chosen.drawn < 600
+    best = nice(of_class(10, 7), 5, seed=0)  # of the first hundred sevens
+    assert best[:, 0, 1, 0].tolist() == [number % 251 for number in range(997, 947, -10)]
+    real = np.zeros((200, 12, 12, 1), np.uint8)
+    kept, rate = rejection(of_class(10, 7), 30, seed=0, real_images=real)
+    assert np.all(kept[:, 0, 0] == 7) and len(kept) == 30 and 0 < rate <= 1
+
+
+def test_a_class_that_the_generator_does_not_make_is_given_up_soon(monkeypatch):
+    chosen = of_class(10, 11)
+    with pytest.raises(Tf2ganError, match="0 of 12800 candidates were of class 11 .* 90%"):
+        plain(chosen, 1000, seed=0)
+    monkeypatch.setattr(selection, "MOST_CANDIDATES", 10)
+    with pytest.raises(Tf2ganError, match="1 of 90 candidates .* less than the 9 wanted"):
+        plain(of_class(50, 49), 9, seed=0)

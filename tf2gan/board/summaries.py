@@ -39,6 +39,8 @@ DESCRIPTIONS = {
     "samples/worst": "of the same 1280 the 64 that D finds least real, worst last",
     "samples/interpolation": "each row walks from one latent to the next; "
     "the last row leads back to the first",
+    "samples/by_class": "a row for each class: samples that the classifier takes for it with a "
+    "probability of 90 % or more",
     "samples/nearest": "samples in odd columns, "
     "their nearest training image (by features) to their right",
     "histogram/score_real": "the probability of *real* that D gives to real images "
@@ -84,10 +86,10 @@ class Summaries:
             for tag, value in values.items():
                 tf.summary.scalar(tag, value, description=DESCRIPTIONS.get(tag))
 
-    def grid(self, tag, images, step):
+    def grid(self, tag, images, step, columns=None):
         """Writes uint8 images `[N, H, W, C]` as one picture: TensorBoard shows three at most."""
         with self._writer.as_default(step):
-            picture = np.atleast_3d(tile_grid(images))
+            picture = np.atleast_3d(tile_grid(images, columns))
             tf.summary.image(tag, picture[np.newaxis], description=DESCRIPTIONS.get(tag))
 
     def histograms(self, values, step):

@@ -65,6 +65,12 @@ def parse_flags(args=None):
         help="the same as --select nice",
     )
     parser.add_argument(
+        "--label",
+        metavar="NAME",
+        help="images of one class alone, such as 7: candidates that the data's classifier takes "
+        "for it with a probability of 90%% or more",
+    )
+    parser.add_argument(
         "--interpolate",
         action="store_true",
         help="walk in a closed loop of --batch images, 8 from one latent to the next: "
@@ -90,6 +96,28 @@ def parse_flags(args=None):
     return parser.parse_args(args)
 
 
+def find_label(data, name):
+    """The index of the class `name` of a data set; `UsageError` where it has none of that name."""
+    if len(data.class_names) < 2:
+        raise UsageError(f"--label {name}: {data.name} has no classes to choose from")
+    if name not in data.class_names:
+        known = ", ".join(data.class_names[:20]) + (", …" if len(data.class_names) > 20 else "")
+        raise UsageError(f"--label is {name!r}; the classes of {data.name} are {known}")
+    return data.class_names.index(name)
+
+
+def of_class(sampler, data, label, generator):
+    """The sampler of one class alone, told by the classifier of the data."""
+    from tf2gan.quality.classifier import load_classifier
+    from tf2gan.selection import OfClass
+
+    if generator.output_shape[1:] != data.images.shape[1:]:
+        made, known = list(generator.output_shape[1:]), list(data.images.shape[1:])
+        raise UsageError(f"--label: the generator makes {made}, and {data.name}'s are {known}")
+    classifier, _ = load_classifier(data)
+    return OfClass(sampler, classifier.probability(label), f"of class {data.class_names[label]}")
+
+
 def main(args=None):
     flags = parse_flags(args)
 
@@ -101,6 +129,8 @@ def main(args=None):
             raise UsageError(
                 f"--interpolate shows every image on its way; leave out --select {flags.select}"
             )
+        if flags.interpolate and flags.label is not None:
+            raise UsageError("--interpolate shows every image on its way; leave out --label")
         if flags.interpolate and (flags.batch < 16 or flags.batch % 8):
             raise UsageError(
                 "--interpolate goes 8 images from one latent to the next; "
@@ -132,15 +162,17 @@ def main(args=None):
         from tf2gan.data import images
 
         images.check_out(out)
-        held_out = None
-        if flags.select == "rejection":
+        data = None
+        if flags.select == "rejection" or flags.label is not None:
             from tf2gan.data.load import load_data
 
             config = TrainConfig.read(run) if run else TrainConfig()
-            held_out = load_data(config.data, config.image_size, config.color_mode).test_images
+            data = load_data(config.data, config.image_size, config.color_mode)
+        if flags.label is not None:
+            label = find_label(data, flags.label)
         import_tensorflow()
 
-        from tf2gan import sampling
+        from tf2gan import sampling, selection
         from tf2gan.networks import models
         from tf2gan.runs import checkpoints, weights
 
@@ -162,9 +194,15 @@ def main(args=None):
             pixels = sampler.at(sampling.interpolation(flags.batch, seed=flags.seed))
             layout = {"columns": sampling.INTERPOLATION_STEPS, "seconds_per_frame": 0.08}
         else:
-            pixels, rate = sampling.select(
+            if flags.label is not None:
+                sampler = of_class(sampler, data, label, generator)
+            held_out = data.test_images if data else None
+            pixels, rate = selection.select(
                 flags.select, sampler, flags.batch, seed=flags.seed, held_out=held_out
             )
+            if flags.label is not None:
+                share = sampler.found / sampler.drawn
+                print(f"{share:.1%} of {sampler.drawn} candidates are of class {flags.label}")
             if rate is not None:
                 print(f"{rate:.1%} of the candidates accepted")
         images.write_images(out, pixels, **layout)

@@ -118,7 +118,8 @@ def measure(flags, run, images, data):
     """Prints the table of a run's images, or of given ones, beside real ones."""
     from tf2gan.quality import ruler as rulers
     from tf2gan.runs.checkpoints import restore_networks
-    from tf2gan.sampling import Sampler, select
+    from tf2gan.sampling import Sampler
+    from tf2gan.selection import select
 
     if reason := rulers.why_not(data):
         raise UsageError(reason)

@@ -60,6 +60,10 @@ class Classifier:
         features, logits = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return features, tf.nn.softmax(logits).numpy()
 
+    def probability(self, label):
+        """A function from uint8 `[N, H, W, C]` to the probability `[N]` of one class."""
+        return lambda pixels: self(pixels)[1][:, label]
+
     def accuracy(self, images, labels):
         """The share of images that get their label."""
         return float(np.mean(self(images)[1].argmax(1) == labels))

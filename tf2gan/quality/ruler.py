@@ -21,6 +21,7 @@ from tf2gan.quality.metrics import (
     neighbour_radii,
     precision_recall,
 )
+from tf2gan.selection import SURE
 
 SAMPLES = 10_000  # images measured at once, if the data set has as many
 ENOUGH = 500  # images; of fewer, the Frechet distance says as much of their number: believe KID
@@ -197,6 +198,19 @@ class Ruler:
         distances, _ = nearest_neighbours(self.classifier(pixels)[0], training)
         usual, _ = nearest_neighbours(self.reference_features, training)
         return tuple(float(np.mean(distances < np.quantile(usual, q))) for q in (0.5, 0.01))
+
+    def by_class(self, pixels, columns):
+        """The first images that are surely of each class, a row of `columns` for each.
+
+        Returns:
+          uint8 `[classes * columns, H, W, C]`, black where there are fewer.
+        """
+        _, probabilities = self.classifier(pixels)
+        rows = np.zeros((len(self.class_names), columns, *pixels.shape[1:]), np.uint8)
+        for row, probability in zip(rows, probabilities.T, strict=True):
+            sure = pixels[probability >= SURE][:columns]
+            row[: len(sure)] = sure
+        return rows.reshape(-1, *pixels.shape[1:])
 
     def beside_nearest(self, pixels):
         """Each image followed by its nearest training image: uint8 `[2 N, H, W, C]`."""

@@ -13,6 +13,7 @@ from tf2gan.sampling import Sampler, interpolation, plain
 
 SCORED = 1280  # samples that D ranks: 20 for each of the 64 shown, as `--nice` does
 SHOWN = 64
+OF_A_CLASS = 10  # shown in its row
 FLOORS = ("frechet", "precision", "recall")  # KID's is 0
 PROJECTED = 500  # held-out images, and as many generated ones, in the Projector tab
 
@@ -54,9 +55,11 @@ class Evaluation:
         quality = self._ruler.measure(samples[: self._ruler.count])
         floor = {f"quality/{name}_floor": getattr(self._floor, name) for name in FLOORS}
         self._summaries.scalars({**quality.scalars(), **floor}, step)
-        self._summaries.grid(
-            "samples/nearest", self._ruler.beside_nearest(samples[: SHOWN // 2]), step
-        )
+        nearest = self._ruler.beside_nearest(samples[: SHOWN // 2])
+        self._summaries.grid("samples/nearest", nearest, step)
+        if self._ruler.class_names:
+            by_class = self._ruler.by_class(samples[:SCORED], OF_A_CLASS)
+            self._summaries.grid("samples/by_class", by_class, step, columns=OF_A_CLASS)
         return quality
 
     @functools.cached_property
