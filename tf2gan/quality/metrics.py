@@ -26,21 +26,29 @@ def frechet_distance(a, b):
     return float(max(0.0, shift + np.trace(cov_a) + np.trace(cov_b) - 2 * mixed))
 
 
-def kernel_distance(a, b):
+def kernel_distance(a, b, a_within=None):
     """KID of two sets of features `[N, F]` and `[M, F]` (Binkowski et al. 2018).
 
     The squared maximum mean discrepancy under the kernel (x . y / F + 1)^3, over all pairs but a
     point and itself: its mean does not depend on N, so that it may fall below 0 for equal sets.
+    `a_within` is `kernel_within(a)`, if it is known.
     """
     a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
-    between = _rowwise(_kernel_sums, a, b).sum() / (len(a) * len(b))
-    return float(_kernel_within(a) + _kernel_within(b) - 2 * between)
+    between = _kernel_total(a, b) / (len(a) * len(b))
+    a_within = kernel_within(a) if a_within is None else a_within
+    return a_within + kernel_within(b) - 2 * between
 
 
-def _kernel_within(points):
+def kernel_within(points):
+    """The mean of that kernel over all pairs of `points` `[N, F]` but a point and itself."""
+    points = np.asarray(points, np.float32)
     squares = np.sum(points.astype(np.float64) ** 2, 1) / points.shape[1]
-    pairs = _rowwise(_kernel_sums, points, points).sum() - np.sum((squares + 1) ** 3)
-    return pairs / (len(points) * (len(points) - 1))
+    pairs = _kernel_total(points, points) - np.sum((squares + 1) ** 3)
+    return float(pairs / (len(points) * (len(points) - 1)))
+
+
+def _kernel_total(a, b):
+    return float(np.sum(_rowwise(_kernel_sums, a, b), dtype=np.float64))
 
 
 def classifier_score(probabilities):
@@ -96,9 +104,9 @@ def _radii(points, others, squares, count):
 
 @_on_any
 def _kernel_sums(points, others, squares):
-    products = tf.cast(tf.matmul(points, others, transpose_b=True), tf.float64)
-    features = tf.cast(tf.shape(points)[1], tf.float64)
-    return tf.reduce_sum((products / features + 1) ** 3, 1)
+    features = tf.cast(tf.shape(points)[1], tf.float32)
+    base = tf.matmul(points / features, others, transpose_b=True) + 1
+    return tf.reduce_sum(base * base * base, 1)
 
 
 @_on_any

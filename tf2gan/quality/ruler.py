@@ -17,6 +17,7 @@ from tf2gan.quality.metrics import (
     classifier_score,
     frechet_distance,
     kernel_distance,
+    kernel_within,
     nearest_neighbours,
     neighbour_radii,
     precision_recall,
@@ -150,6 +151,10 @@ class Ruler:
         return neighbour_radii(self.reference_features)
 
     @functools.cached_property
+    def _within(self):
+        return kernel_within(self.reference_features)
+
+    @functools.cached_property
     def _training(self):
         """Features and probabilities of the pool: seconds, so once and when needed."""
         whole = len(self._pool) == len(self._data.images)
@@ -172,7 +177,7 @@ class Ruler:
         return Quality(
             count=len(features),
             frechet=frechet_distance(self.reference_features, features),
-            kid=kernel_distance(self.reference_features, features),
+            kid=kernel_distance(self.reference_features, features, self._within),
             precision=precision,
             recall=recall,
             ruler=self.name,
