@@ -85,7 +85,7 @@ PLAIN = f"{SHORT} d_learning_rate=0.0002 gradient_penalty=0"
 VARIANTS = {  # name: images in a step, then what is `--set` of `modern`
     "modern": "32",
     "unmoved": "32 shift=0",
-    "moved-at-once": "32 shift_after=0",
+    "moved-at-once": "32 shift_from_epoch=0",
     "moved-by-one": "32 shift=1",
     "short": f"32 {SHORT}",
     "short-smoothed": f"32 {SHORT}",

@@ -1,8 +1,8 @@
 """How far rulers can be believed: python benchmarks/rulers.py RUN [RUN ...], runs on MNIST.
 
 Of the checkpoints of runs that kept many of them, two tables. The first: the Frechet distance and
-KID of real images at small N, and how often each puts two neighbouring checkpoints in the right
-order, which is that of the Frechet distance at N = 5000. The second: whether the ruler for data
+KID of real images at small N, and how often each puts two neighbouring checkpoints in the order
+that it finds with all samples. The second: whether the ruler for data
 without labels, trained on MNIST without its labels, orders the checkpoints as MNIST's own does
 (Kendall's tau: 1 is the same order, 0 none).
 """
@@ -65,15 +65,19 @@ def samples_of(run, step):
 def small_sets(real, training, features):
     random = np.random.Generator(np.random.Philox(0))
     draw = lambda points, count: points[random.permutation(len(points))[:count]]  # noqa: E731
-    order = sorted(features, key=lambda what: frechet_distance(real, features[what]))
+    distances = (frechet_distance, kernel_distance)
+    orders = {
+        distance: sorted(features, key=lambda what: distance(real, features[what]))
+        for distance in distances
+    }
     print(f"{'N':>6}{'Frechet of real':>18}{'KID of real':>18}{'in order: Frechet':>20}{'KID':>6}")
     for count in SIZES:
-        found = {frechet_distance: [], kernel_distance: []}
-        right = {frechet_distance: [], kernel_distance: []}
+        found = {distance: [] for distance in distances}
+        right = {distance: [] for distance in distances}
         for _ in range(DRAWS):
             held_out = draw(real, count)
-            few = {what: draw(features[what], count) for what in order}
-            for distance in found:
+            few = {what: draw(points, count) for what, points in features.items()}
+            for distance, order in orders.items():
                 found[distance].append(distance(held_out, draw(training, count)))
                 far = [distance(held_out, few[what]) for what in order]
                 right[distance].append(np.mean([a < b for a, b in itertools.pairwise(far)]))

@@ -93,7 +93,6 @@ def test_it_is_frozen():
         ("batch", 10**9),
         ("batch", 1.5),
         ("batch", True),
-        ("epochs", None),
         ("epochs", 0),
         ("steps", 0),
         ("seed", -1),

@@ -31,6 +31,7 @@ MODERN = {
     "penalty_every": 8,
     "shift": 2,
     "shift_after": 0.5,
+    "shift_from_epoch": 0,
     "averaging": 0.999,
     "averaging_every": 8,
 }

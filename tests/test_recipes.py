@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf2gan.config import TrainConfig
-from tf2gan.data.batches import batch_rows
+from tf2gan.data.batches import batch_rows, total_steps
+from tf2gan.data.dataset import Data
 from tf2gan.execution import METRICS
 from tf2gan.gan import GAN
 from tf2gan.modern import add_penalty, moved
@@ -107,7 +108,7 @@ def test_the_average_follows_the_generator():
 
 def test_the_discriminator_sees_moved_images():
     """Each its own way by up to two pixels, reals and fakes alike; in both updates."""
-    gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=400)
+    gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=400, epoch_steps=40)
     ways = []
     gan.train_step = lambda *batches, step: (
         ways.append(batches[-1].numpy()) or dict.fromkeys(METRICS, 0.0)
@@ -117,7 +118,7 @@ def test_the_discriminator_sees_moved_images():
         gan.train_steps(tf.zeros((4, 28, 28, 1), tf.uint8), np.zeros((400, 4), np.int32))
     finally:
         tf.config.run_functions_eagerly(False)
-    assert not np.any(ways[:200])  # the first half of the run
+    assert not np.any(ways[:200])  # the first five epochs
     drawn = np.stack(ways[200:])
     for image in range(4):
         two = range(-2, 3)
@@ -153,6 +154,29 @@ def test_moved_by_any_way_with_either_edge(shape, reach):
             top, left = reach - down, reach - right
             expected = padded[top : top + shape[0], left : left + shape[1]]
             assert np.array_equal(seen, expected), (edge, down, right)
+
+
+def test_images_move_from_the_later_of_both_settings_on():
+    for share, epoch, first in ((0.0, 0, 0), (0.5, 0, 50), (0.5, 7, 70), (0.9, 2, 90)):
+        values = {"shift_after": share, "shift_from_epoch": epoch}
+        config = TrainConfig(recipe="modern", batch=4, recipe_values=values)
+        assert GAN(config, total_steps=100, epoch_steps=10).shift_from == first
+
+
+def test_how_long_a_run_is_follows_from_the_recipe_and_the_data():
+    """Small sets are passed over more often; what is asked for is done, whatever it is."""
+    lengths = {}
+    for recipe, count in (("classic", 60_000), ("classic", 4_000), ("modern", 60_000)):
+        data = Data("it", np.zeros((count, 28, 28, 1), np.uint8))
+        config = TrainConfig(recipe=recipe).of(data)
+        assert TrainConfig.from_json(config.to_json()) == config
+        lengths[recipe, count] = config.epochs
+    assert lengths == {("classic", 60_000): 30, ("classic", 4_000): 30, ("modern", 60_000): 10}
+    small = Data("small", np.zeros((3786, 28, 28, 1), np.uint8))
+    config = TrainConfig(recipe="modern").of(small)
+    assert config.epochs == 85 and 10_000 <= total_steps(config, small) < 10_000 + 118
+    assert TrainConfig(recipe="modern", epochs=3).of(small).epochs == 3
+    assert total_steps(TrainConfig(recipe="modern", steps=7).of(small), small) == 7
 
 
 def test_the_edge_is_a_setting_of_the_run():

@@ -2,12 +2,22 @@
 
 import dataclasses
 import json
+import math
 import re
 from pathlib import Path
 
 from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.knobs import check, knob
-from tf2gan.recipes import BATCHES, RECIPES, RECIPES_OF_0_1, VALUES, Recipe, differences
+from tf2gan.recipes import (
+    BATCHES,
+    EPOCHS,
+    LEAST_STEPS,
+    RECIPES,
+    RECIPES_OF_0_1,
+    VALUES,
+    Recipe,
+    differences,
+)
 from tf2gan.sizes import COLOR_MODES, read_size, size_text
 
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
@@ -54,7 +64,13 @@ class TrainConfig:
         choices=tuple(RECIPES),
     )
     recipe_values: Recipe | dict | None = None
-    epochs: int = knob(30, "passes over the data", at_least=1, at_most=1_000_000)
+    epochs: int | None = knob(
+        None,
+        "passes over the data (default: 30 for classic; 10 for modern, or more where they are less "
+        f"than {LEAST_STEPS['modern']} steps)",
+        at_least=1,
+        at_most=1_000_000,
+    )
     steps: int | None = knob(
         None, "training steps in all, instead of --epochs", at_least=1, at_most=1_000_000_000
     )
@@ -94,6 +110,8 @@ class TrainConfig:
 
     def __post_init__(self):
         if self.recipe in RECIPES:
+            if self.epochs is None and not LEAST_STEPS[self.recipe]:
+                object.__setattr__(self, "epochs", EPOCHS[self.recipe])
             if self.batch is None:
                 object.__setattr__(self, "batch", BATCHES[self.recipe])
             if not isinstance(self.recipe_values, Recipe):
@@ -128,10 +146,18 @@ class TrainConfig:
         return COLOR_MODES[self.color_mode or "grayscale"]
 
     def of(self, data):
-        """This configuration with the size and the colour of a `tf2gan.data.dataset.Data`."""
+        """This configuration with what follows from a `tf2gan.data.dataset.Data`.
+
+        The size and colour of its images, and the recipe's length where none is given.
+        """
         modes = {channels: mode for mode, channels in COLOR_MODES.items()}
+        batches = max(1, len(data.images) // self.batch)
+        default = max(EPOCHS[self.recipe], math.ceil(LEAST_STEPS[self.recipe] / batches))
         return dataclasses.replace(
-            self, image_size=data.image_size, color_mode=modes[data.channels]
+            self,
+            image_size=data.image_size,
+            color_mode=modes[data.channels],
+            epochs=self.epochs or default,
         )
 
     @property

@@ -25,8 +25,10 @@ class GAN:
 
     Args:
       config: a `TrainConfig`.
-      total_steps: the steps of the whole run, over which a recipe's learning rates fall and after a
-        share of which its images move; without it the rates stay and the images move at once.
+      total_steps: the steps of the whole run, over which a recipe's learning rates fall; without
+        it they stay.
+      epoch_steps: the steps of an epoch, after some of which a recipe's images move; without it
+        they move at once.
       strategy: what `tf2gan.distribution.choose` returned; by default everything is on one device.
 
     Attributes:
@@ -40,10 +42,13 @@ class GAN:
       train_steps: runs a window of steps in one call; see `tf2gan.execution.Execution`.
     """
 
-    def __init__(self, config, *, total_steps=None, strategy=None):
+    def __init__(self, config, *, total_steps=None, epoch_steps=None, strategy=None):
         self.config = config
         self.recipe = recipe = config.recipe_values
-        self.shift_from = int(recipe.shift_after * (total_steps or 0))
+        self.shift_from = max(
+            int(recipe.shift_after * (total_steps or 0)),
+            recipe.shift_from_epoch * (epoch_steps or 0),
+        )
         self.strategy = strategy or tf.distribute.get_strategy()
         self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision, self.strategy)
         shape = {"image_size": config.size, "channels": config.channels, "seed": config.seed}

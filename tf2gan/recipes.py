@@ -97,10 +97,19 @@ class Recipe:
     )
     shift_after: float = knob(
         0.0,
-        "before images begin to move: at first D knows none by heart, and learns sooner without",
+        "before images begin to move: at first D learns sooner without",
         unit="of the run",
         at_least=0,
         at_most=1,
+        needs=("shift", "more than 0"),
+    )
+    shift_from_epoch: int = knob(
+        0,
+        "passes over the data before images begin to move: D knows none by heart before it has "
+        "seen them some times, however many they are",
+        unit="epochs",
+        at_least=0,
+        at_most=1_000_000,
         needs=("shift", "more than 0"),
     )
     shift_edge: str = knob(
@@ -163,13 +172,18 @@ RECIPES = {
         gradient_penalty=0.5,
         penalty_every=8,
         shift=2,
-        shift_after=0.5,
+        shift_from_epoch=5,
         averaging=0.999,
     ),
 }
-# Runs of version 0.1 name their recipe only. Who changes a recipe keeps here what 0.1 meant by it.
-RECIPES_OF_0_1 = dict(RECIPES)
+# Runs of version 0.1 name their recipe only: this is what it meant.
+RECIPES_OF_0_1 = {
+    "classic": RECIPES["classic"],
+    "modern": dataclasses.replace(RECIPES["modern"], shift_from_epoch=0, shift_after=0.5),
+}
 BATCHES = {"classic": 128, "modern": 32}  # unless --batch says otherwise
+EPOCHS = {"classic": 30, "modern": 10}  # unless --epochs or --steps says otherwise
+LEAST_STEPS = {"classic": 0, "modern": 10_000}  # then; small sets are passed over more often
 
 
 def read_changes(words):

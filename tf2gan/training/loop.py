@@ -12,7 +12,7 @@ import tensorflow as tf
 from tf2gan import onednn
 from tf2gan.board.summaries import Summaries
 from tf2gan.config import TrainConfig
-from tf2gan.data.batches import total_steps
+from tf2gan.data.batches import batches_per_epoch, total_steps
 from tf2gan.data.training import check_same_data, load_training_data, name_arrays
 from tf2gan.distribution import (
     any_machine,
@@ -184,10 +184,16 @@ def _fault(run, error, kept, strategy):
     )
 
 
+def _build(config, data, strategy):
+    epoch_steps = batches_per_epoch(len(data.images), config.batch)
+    total = total_steps(config, data)
+    return GAN(config, total_steps=total, epoch_steps=epoch_steps, strategy=strategy)
+
+
 def _assist(config, data, strategy):
     """What a machine that is not the chief does: the chief's windows, from the chief's state."""
     try:
-        gan = GAN(config, total_steps=total_steps(config, data), strategy=strategy)
+        gan = _build(config, data, strategy)
         take_from_chief([gan.step, *gan.variables], strategy)
         print("training; the chief alone shows and saves", flush=True)
         with StopSignals() as stop:
@@ -207,8 +213,7 @@ def _assist(config, data, strategy):
 
 
 def _fit(config, data, run, started, profile, strategy):
-    total = total_steps(config, data)
-    gan = GAN(config, total_steps=total, strategy=strategy)
+    total, gan = total_steps(config, data), _build(config, data, strategy)
     checkpoints = Checkpoints(gan, run, keep=config.keep)
     step = checkpoints.restore()
     take_from_chief([gan.step, *gan.variables], strategy)
