@@ -22,6 +22,7 @@ from tf2gan.data.mnist import load_fashion_mnist, load_mnist
 from tf2gan.data.names import part_of
 from tf2gan.errors import DataError
 
+ARRAYS = "arrays:"  # how `TrainConfig.data` begins where arrays were given; their hash follows
 MANY = 50  # pictures; a folder with more is one of pictures, whatever else lies there
 FORMATS = "pictures, IDX, .npz, .npy, HDF5, MATLAB, CSV, parquet, CIFAR's or STL's binary files"
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".joblib")
@@ -42,6 +43,11 @@ def load_data(source, image_size=None, color_mode=None):
     if source in ("mnist", "fashion_mnist"):
         data = load_mnist() if source == "mnist" else load_fashion_mnist()
         return converted(data, **wanted)
+    if source.startswith(ARRAYS):
+        raise DataError(
+            "the run was trained on arrays given in Python; give them again, "
+            "tf2gan.resume(run, images=…), or a file of them as --data where there is that flag"
+        )
     path = Path(source).expanduser()
     is_folder = os.path.isdir(path)  # unlike Path.is_dir, False for any string
     if not is_folder and not os.path.isfile(path):

@@ -3,10 +3,8 @@
 import dataclasses
 
 from tf2gan.data.arrays import fingerprint, from_arrays
-from tf2gan.data.load import load_data
+from tf2gan.data.load import ARRAYS, load_data
 from tf2gan.errors import DataError, UsageError
-
-ARRAYS = "arrays:"  # how `TrainConfig.data` begins where arrays were given; their hash follows
 
 
 def load_training_data(config, data=None):
@@ -20,11 +18,6 @@ def load_training_data(config, data=None):
       DataError: the data cannot be used, or do not fill one batch.
     """
     if data is None:
-        if config.data.startswith(ARRAYS):
-            raise DataError(
-                "this run was trained on arrays given in Python: give them again, "
-                "tf2gan.resume(run, images=…)"
-            )
         data = load_data(config.data, config.image_size, config.color_mode)
     if len(data.images) < config.batch:
         raise DataError(

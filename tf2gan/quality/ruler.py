@@ -27,6 +27,7 @@ from tf2gan.selection import SURE
 SAMPLES = 10_000  # images measured at once, if the data set has as many
 ENOUGH = 500  # images; of fewer, the Frechet distance says as much of their number: believe KID
 LEAST = 100  # images; fewer are not measured
+ROWS_MOST = 100  # classes that are shown
 POOL = 100_000  # training images looked at, drawn at random where there are more
 
 
@@ -208,10 +209,11 @@ class Ruler:
         """The first images that are surely of each class, a row of `columns` for each.
 
         Returns:
-          uint8 `[classes * columns, H, W, C]`, black where there are fewer.
+          uint8 `[classes * columns, H, W, C]`, black where there are fewer; of the first
+          `ROWS_MOST` classes.
         """
-        _, probabilities = self.classifier(pixels)
-        rows = np.zeros((len(self.class_names), columns, *pixels.shape[1:]), np.uint8)
+        probabilities = self.classifier(pixels)[1][:, :ROWS_MOST]
+        rows = np.zeros((probabilities.shape[1], columns, *pixels.shape[1:]), np.uint8)
         for row, probability in zip(rows, probabilities.T, strict=True):
             sure = pixels[probability >= SURE][:columns]
             row[: len(sure)] = sure
