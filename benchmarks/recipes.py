@@ -114,7 +114,8 @@ def try_variant(name, *, epochs, total, seed, count):
     config = TrainConfig(**settings(name), seed=seed, mixed_precision="auto")
     data = load_data("mnist")
     per_epoch = batches_per_epoch(len(data.images), config.batch)
-    gan = KINDS.get(name, GAN)(config, total_steps=round(total * per_epoch))
+    steps = round(total * per_epoch)
+    gan = KINDS.get(name, GAN)(config, total_steps=steps, epoch_steps=per_epoch)
     sampler, ruler, images = Sampler(gan.averaged_generator), Ruler(data), tf.constant(data.images)
     order = seed if config.recipe_values.shuffle else None
     seconds, step = 0.0, 0

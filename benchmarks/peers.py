@@ -1,0 +1,188 @@
+"""What people would run instead, for as many minutes: python benchmarks/peers.py
+
+The original's loop, TensorFlow's DCGAN tutorial, and both recipes of this code, each alone on the
+machine, by the same ruler: 10,000 images against MNIST's test images. Only training counts as time.
+What differs beside the training is said in docs/quality.md. Run it on an idle machine.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tf2gan.commands import import_tensorflow
+
+import_tensorflow()
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from tf2gan.config import TrainConfig
+from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
+from tf2gan.data.images import tile_grid, to_pixels, to_unit, write_png
+from tf2gan.data.load import load_data
+from tf2gan.gan import GAN
+from tf2gan.networks.models import build_discriminator, build_generator
+from tf2gan.quality.ruler import Ruler
+from tf2gan.sampling import BLOCK, Sampler, plain
+
+CHUNK = 10  # steps between two looks at the clock
+
+
+def original(data):
+    """The original's loop: `predict`, two `train_on_batch`, the toggle; batches of 128."""
+    images, batch = to_unit(data.images.astype(np.float32)), 128
+    d, g = build_discriminator(), build_generator()
+    d.trainable = False
+    d_on_g = keras.Sequential([g, d])
+    optimizers = [keras.optimizers.SGD(0.001, momentum=0.9, nesterov=True) for _ in range(2)]
+    d_on_g.compile(loss="binary_crossentropy", optimizer=optimizers[0])
+    d.trainable = True
+    d.compile(loss="binary_crossentropy", optimizer=optimizers[1])
+    draw = lambda count: np.random.uniform(-1, 1, (count, 100)).astype(np.float32)  # noqa: E731
+
+    def train(step):
+        for row in batch_rows(step, CHUNK, count=len(images), batch=batch):
+            x = np.concatenate((images[row], g.predict(draw(batch), verbose=0)))
+            d.train_on_batch(x, np.array([[1]] * batch + [[0]] * batch))
+            d.trainable = False
+            d_on_g.train_on_batch(draw(batch), np.array([[1]] * batch))
+            d.trainable = True
+        return step + CHUNK
+
+    return train, lambda count: sampled(g, draw, count), batch
+
+
+def tutorial(data):
+    """TensorFlow's DCGAN tutorial: its layers, Adam 1e-4, batches of 256 in a random order."""
+    batch, convolution = 256, {"padding": "same", "use_bias": False}
+    g = keras.Sequential(
+        [
+            keras.Input((100,)),
+            layers.Dense(7 * 7 * 256, use_bias=False),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Reshape((7, 7, 256)),
+            layers.Conv2DTranspose(128, 5, strides=1, **convolution),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Conv2DTranspose(64, 5, strides=2, **convolution),
+            layers.BatchNormalization(),
+            layers.LeakyReLU(),
+            layers.Conv2DTranspose(1, 5, strides=2, activation="tanh", **convolution),
+        ]
+    )
+    d = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(64, 5, strides=2, padding="same"),
+            layers.LeakyReLU(),
+            layers.Dropout(0.3),
+            layers.Conv2D(128, 5, strides=2, padding="same"),
+            layers.LeakyReLU(),
+            layers.Dropout(0.3),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+    g_optimizer, d_optimizer = keras.optimizers.Adam(1e-4), keras.optimizers.Adam(1e-4)
+    images = to_unit(data.images.astype(np.float32))
+
+    @tf.function
+    def train_step(real):
+        noise = tf.random.normal((batch, 100))
+        with tf.GradientTape() as g_tape, tf.GradientTape() as d_tape:
+            fake = g(noise, training=True)
+            of_real, of_fake = d(real, training=True), d(fake, training=True)
+            g_loss = entropy(tf.ones_like(of_fake), of_fake)
+            d_loss = entropy(tf.ones_like(of_real), of_real)
+            d_loss += entropy(tf.zeros_like(of_fake), of_fake)
+        g_variables, d_variables = g.trainable_variables, d.trainable_variables
+        g_optimizer.apply(g_tape.gradient(g_loss, g_variables), g_variables)
+        d_optimizer.apply(d_tape.gradient(d_loss, d_variables), d_variables)
+
+    def train(step):
+        for row in batch_rows(step, CHUNK, count=len(images), batch=batch, seed=0):
+            train_step(images[row])
+        return step + CHUNK
+
+    draw = lambda count: tf.random.normal((count, 100))  # noqa: E731
+    return train, lambda count: sampled(g, draw, count), batch
+
+
+def recipe(name, data):
+    """This code, as `train.py --recipe NAME --mixed-precision` trains."""
+    config = TrainConfig(recipe=name, mixed_precision="auto").of(data)
+    total, count = total_steps(config, data), len(data.images)
+    epoch_steps = batches_per_epoch(count, config.batch)
+    gan = GAN(config, total_steps=total, epoch_steps=epoch_steps)
+    images = tf.constant(data.images)
+    order = config.seed if config.recipe_values.shuffle else None
+    sampler = Sampler(gan.averaged_generator)
+
+    def train(step):
+        steps = min(CHUNK, total - step)
+        if steps:
+            rows = batch_rows(step, steps, count=count, batch=config.batch, seed=order)
+            float(gan.train_steps(images, rows)["loss/d"])
+        return step + steps
+
+    return train, lambda count: plain(sampler, count, seed=0), config.batch
+
+
+def sampled(generator, draw, count):
+    blocks = [generator(draw(BLOCK), training=False) for _ in range(-(-count // BLOCK))]
+    return to_pixels(np.concatenate(blocks)[:count])
+
+
+CONTESTANTS = {
+    "original": original,
+    "tutorial": tutorial,
+    "classic": lambda data: recipe("classic", data),
+    "modern": lambda data: recipe("modern", data),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CONTESTANTS)}")
+    parser.add_argument(
+        "--minutes", type=float, nargs="+", default=[5, 10, 20, 30], help="(default: 5 10 20 30)"
+    )
+    parser.add_argument("--pictures", type=Path, help="folder for a grid of each at its end")
+    flags = parser.parse_args()
+    data = load_data("mnist")
+    ruler = Ruler(data)
+    print("| | minutes | epochs | Frechet distance | KID | precision | recall | top class |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name in flags.names or CONTESTANTS:
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(0)
+        train, sample, batch = CONTESTANTS[name](data)
+        seconds, step = 0.0, 0
+        for minutes in flags.minutes:
+            before = -1
+            while seconds < 60 * minutes and before != step:
+                started, before = time.perf_counter(), step
+                step = train(step)
+                seconds += time.perf_counter() - started
+            quality = ruler.measure(sample(ruler.count))
+            epochs = step / batches_per_epoch(len(data.images), batch)
+            print(
+                f"| {name} | {seconds / 60:.1f} | {epochs:.1f} | {quality.frechet:.1f} "
+                f"| {quality.kid:.3g} | {quality.precision:.3f} | {quality.recall:.3f} "
+                f"| {quality.histogram.max():.1%} |",
+                flush=True,
+            )
+        if flags.pictures:
+            flags.pictures.mkdir(parents=True, exist_ok=True)
+            write_png(flags.pictures / f"{name}.png", tile_grid(sample(64)))
+
+
+if __name__ == "__main__":
+    main()
