@@ -191,6 +191,10 @@ class Ruler:
             *(subset(of_all[self._rest], count or self.count) for of_all in self._training)
         )
 
+    def training_images(self, count):
+        """At most `count` training images, none of them of the reference: uint8 `[N, H, W, C]`."""
+        return self._data.images[subset(self._pool[self._rest], count)]
+
     def memorising(self, pixels):
         """Whether images are copies: how near their nearest training images are, by features.
 
