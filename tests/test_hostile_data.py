@@ -139,30 +139,41 @@ for path in sys.argv[1:]:
 
 
 def test_bombs_are_noticed_before_they_fill_the_memory(tmp_path):
-    zeros = bytes(1 << 20)
+    zeros = bytes(1 << 24)
+    squeezed = gzip.compress(zeros, 9)
 
     def squeeze(name, head=b""):
-        with gzip.open(tmp_path / name, "wb", 1) as file:
-            file.write(head)
-            for _ in range(400):
-                file.write(zeros)
+        (tmp_path / name).write_bytes(gzip.compress(head) + squeezed * 25)
 
     member = tarfile.TarInfo("a.bin")
     member.size = 400 << 20
     squeeze("a.tgz", member.tobuf())
     squeeze("images-idx3-ubyte.gz", struct.pack(">4B3I", 0, 0, 8, 3, 1 << 19, 28, 28))
     squeeze("a.csv.gz", b"0," * 784 + b"0\n" + b"0," * 784 + b"0\n")
-    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open("images.npy", "w", force_zip64=True) as file:
-            for _ in range(400):
-                file.write(zeros)
-    with zipfile.ZipFile(tmp_path / "b.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        with archive.open("a.png", "w") as file:
-            for _ in range(300):
-                file.write(zeros)
+    for name, inside in (("a.npz", "images.npy"), ("b.zip", "a.png")):
+        with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+            with file.open(inside, "w", force_zip64=True) as member:
+                for _ in range(20):
+                    member.write(zeros)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("images", (1 << 22, 28, 28), np.uint8, chunks=(1024, 28, 28))
+    pictures = pyarrow.array([zeros] * 64)  # 1 GiB, of which the file says so
+    pyarrow.parquet.write_table(
+        pyarrow.table({"image": pictures}),
+        tmp_path / "plain.parquet",
+        compression="zstd",
+        use_dictionary=False,
+    )
+    often = pyarrow.DictionaryArray.from_arrays(np.zeros(300, np.int32), pictures[:1])
+    pyarrow.parquet.write_table(  # 16 MiB, that all of 300 rows mean
+        pyarrow.table({"image": often}),
+        tmp_path / "often.parquet",
+        compression="zstd",
+        dictionary_pagesize_limit=1 << 30,
+        store_schema=False,
+    )
     names = ["a.tgz", "images-idx3-ubyte.gz", "a.csv.gz", "a.npz", "b.zip", "a.h5"]
+    names += ["plain.parquet", "often.parquet"]
     paths = [tmp_path / name for name in names]
     command = [sys.executable, "-c", BOMBS, *map(str, paths)]
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)

@@ -9,6 +9,7 @@ import pickle
 import shutil
 import struct
 import tarfile
+import tempfile
 import zipfile
 
 import h5py
@@ -22,7 +23,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tf2gan.data import arrays
-from tf2gan.data.arrays import as_images, check_unchanged, fingerprint, from_arrays
+from tf2gan.data.arrays import check_unchanged, fingerprint, from_arrays
+from tf2gan.data.files import archives, unpack
+from tf2gan.data.files.unpack import Unpacked
+from tf2gan.data.formats import decode
 from tf2gan.data.load import load_data
 from tf2gan.errors import DataError
 
@@ -164,6 +168,89 @@ def test_train_may_be_a_class(tmp_path):
     files = {f"{kind}/a.png": png(X[i]) for i, kind in enumerate(("car", "plane", "train"))}
     loaded = load_data(write(tmp_path, files))
     check(loaded, X[:3], [0, 1, 2], None, None, names=("car", "plane", "train"))
+
+
+@pytest.mark.parametrize(
+    "train, test",
+    [
+        ("training_set", "test_set"),
+        ("seg_train/seg_train", "seg_test/seg_test"),
+        ("train_images", "test_images"),
+        ("trainingSet", "testSet"),
+        ("train", "eval"),
+        ("set/training_set/pictures", "set/evaluation/pictures"),
+    ],
+)
+def test_parts_by_what_their_names_say(tmp_path, capfd, train, test):
+    check(load_data(write(tmp_path, picture_files(train, test))), *SORTED)
+    assert capfd.readouterr().err == ""
+
+
+def test_folders_beside_parts_that_names_tell_are_left_aside(tmp_path, capfd):
+    files = picture_files("seg_train/seg_train", "seg_test/seg_test")
+    files["seg_pred/a.png"] = png(X[0])
+    check(load_data(write(tmp_path, files)), *SORTED)
+    assert "1 of 35 pictures lie outside the training and the test" in capfd.readouterr().err
+
+
+def test_classes_whose_names_hold_the_word_for_one_part_are_classes(tmp_path):
+    kinds = ("bullet train", "freight train", "train")
+    loaded = load_data(write(tmp_path, {f"{kind}/a.png": png(X[0]) for kind in kinds}))
+    assert loaded.class_names == kinds and loaded.test_images is None
+
+
+@pytest.mark.parametrize("parts", [["test"], ["val"], ["test", "val"]])
+@pytest.mark.parametrize("above", ["", "set/"])
+@pytest.mark.parametrize("root", ["a", "test_val", "only_test", "train"])
+def test_held_out_parts_alone_are_not_trained_on(tmp_path, capfd, root, parts, above):
+    files = {
+        f"{above}{part}/{y}/{i}.png": png(X[y]) for part in parts for y in (0, 1) for i in "ab"
+    }
+    many = {f"{above}{parts[0]}/1/{i}.png": png(X[1]) for i in range(10)}
+    place = write(tmp_path / root, {**files, **many, f"{above}sample.png": png(X[0])})
+    with pytest.raises(DataError, match=f"holds no training pictures, only {', '.join(parts)}$"):
+        load_data(place)
+    assert capfd.readouterr().err == ""
+    part = parts[0]  # given itself
+    assert load_data(f"{place}/{above}{part}").class_names == ("0", "1")
+    write(tmp_path, {f"{part}.zip": zipped(files)})
+    assert len(load_data(str(tmp_path / f"{part}.zip")).images) == 4 * len(parts)
+
+
+def test_pictures_without_a_suffix_among_many_are_read(tmp_path):
+    files = {f"{i // 30}/{i:02}.png": png(X[i % 24]) for i in range(60)}
+    write(tmp_path, {**files, "0/zz": png(XT[0]), "LICENSE": b"mine"})
+    loaded = load_data(str(tmp_path))
+    assert len(loaded.images) == 61 and np.array_equal(loaded.images[30, ..., 0], XT[0])
+
+
+@pytest.mark.parametrize("count", [10, 60])
+@pytest.mark.parametrize("name", ["labels.csv", "metadata.jsonl", "00.cls", "my labels.txt"])
+def test_labels_beside_pictures_that_are_not_read_are_named(tmp_path, capfd, count, name):
+    write(tmp_path, {f"{i:02}.png": png(X[i % 24]) for i in range(count)})
+    write(tmp_path, {name: b"00.png,3", "README.md": b"# mine"})
+    assert load_data(str(tmp_path)).labels is None
+    assert capfd.readouterr().err == (
+        f"warning: {name} beside the pictures is not read; folders of classes give labels\n"
+    )
+    write(tmp_path / "classes", {**picture_files("", ""), name: b"00.png,3"})
+    assert load_data(str(tmp_path / "classes")).labels is not None
+    assert capfd.readouterr().err == ""
+
+
+def test_a_damaged_picture_does_not_copy_the_others(tmp_path, capfd):
+    write(tmp_path, {f"{i:02}.png": b"" if i in (3, 20) else png(x) for i, x in enumerate(X)})
+    images = load_data(str(tmp_path)).images
+    assert np.array_equal(images[..., 0], np.delete(X, [3, 20], 0))
+    assert images.base is not None and images.base.shape[0] == 24
+
+
+def test_pictures_that_take_too_much_memory_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    source = write(tmp_path, {f"{i:02}.png": png(x) for i, x in enumerate(X)})
+    monkeypatch.setattr(decode, "VALUES_MOST", 24 * 784 - 1)
+    monkeypatch.setattr(decode, "decode", None)
+    with pytest.raises(DataError, match="24 pictures, which take 18816 bytes in 28x28x1, more tha"):
+        load_data(source)
 
 
 def test_what_lies_beside_the_parts_is_left_out_with_a_word(tmp_path, capfd):
@@ -333,7 +420,52 @@ def test_archives_side_by_side(tmp_path):
     assert len(loaded.images) == 24 and len(loaded.test_images) == 10
 
 
+def test_a_large_compressed_tar_is_unpacked_in_order(tmp_path, monkeypatch):
+    """Pictures large enough for threads, which would go back and forth in it."""
+    images = RNG.integers(0, 256, (200, 64, 64, 3), np.uint8)
+    names = [f"{i:03}.png" for i in RNG.permutation(200)]
+    files = {name: png(image) for name, image in zip(names, images, strict=True)}
+    files[names[7]] = b"cut"
+    write(tmp_path, {"a.tgz": gzip.compress(tarred(files), 1)})
+    monkeypatch.setattr(archives, "IN_MEMORY", 1 << 16)
+    starts = []
+    start = Unpacked._start
+    monkeypatch.setattr(Unpacked, "_start", lambda self: (starts.append(self), start(self)))
+    loaded = load_data(str(tmp_path / "a.tgz"), (64, 64), "rgb")
+    order = [place for place in np.argsort(names) if place != 7]
+    assert np.array_equal(loaded.images, images[order])
+    outer = [file for file in starts if file._entry.path]
+    assert len(outer) <= 5  # looked at, listed and read
+
+
 # IDX.
+
+
+@pytest.mark.parametrize("kept", ["both", "folders"])
+def test_idx_in_folders_called_like_their_files(tmp_path, kept):
+    """Kaggle's MNIST: `train-images.idx3-ubyte` beside a folder called like it, with the same."""
+    files = {f"{name}/{name}": content for name, content in idx_files().items()}
+    if kept == "both":
+        files |= {name.replace("-idx", ".idx"): content for name, content in idx_files().items()}
+    check(load_data(write(tmp_path, files)))
+    check(load_data(str(tmp_path / "train-images-idx3-ubyte" / "train-images-idx3-ubyte")))
+
+
+@pytest.mark.parametrize("order", ["x_train.bin", "train_x.bin", "X_train.bin", "x_train"])
+def test_idx_under_other_names(tmp_path, order):
+    files = {}
+    for part, images, labels in (("train", X, Y), ("test", XT, YT)):
+        name = order.replace("train", part)
+        files[name] = idx(images)
+        files[name.replace("x", "y").replace("X", "Y")] = idx(labels.astype(np.uint8))
+    check(load_data(write(tmp_path, files)))
+    check(load_data(str(tmp_path / order)))
+
+
+def test_idx_labels_of_no_images_are_named(tmp_path, capfd):
+    files = {"train-images-idx3-ubyte": idx(X), "digits-idx1-ubyte": idx(Y.astype(np.uint8))}
+    check(load_data(write(tmp_path, files)), X, None, None, None)
+    assert "digits-idx1-ubyte is not read" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("above", ["", "MNIST/raw/"])
@@ -434,6 +566,50 @@ def test_several_arrays_of_images_are_not_guessed_at(tmp_path):
         load_data(str(tmp_path / "a.npz"))
 
 
+def test_a_mean_image_beside_the_images_is_left_out(tmp_path, capfd):
+    for mean in (X.mean(0), X.mean(0, keepdims=True)):
+        np.savez(tmp_path / "a.npz", images=X, labels=Y, mean_image=mean)
+        check(load_data(str(tmp_path / "a.npz")), X, Y, None, None)
+        assert "images is read; mean_image is left out" in capfd.readouterr().err
+
+
+def test_objects_that_are_not_needed_are_passed_over(tmp_path):
+    objects = np.array([{"author": "me"}] * 24, object)
+    named = {"metadata": objects[0], "names": objects, "label_names": objects}
+    np.savez(tmp_path / "a.npz", images=X, labels=Y, **named)
+    check(load_data(str(tmp_path / "a.npz")), X, Y, None, None)
+    np.savez(tmp_path / "a.npz", images=X, labels=objects)
+    with pytest.raises(DataError, match="labels.npy in .*plain numbers"):
+        load_data(str(tmp_path / "a.npz"))
+    np.savez(tmp_path / "a.npz", metadata=objects)
+    with pytest.raises(DataError, match="metadata.npy in .*plain numbers"):
+        load_data(str(tmp_path / "a.npz"))
+
+
+def test_dsprites(tmp_path, capfd):
+    """Black and white, a pickle beside them, six factors an image."""
+    bits = (X > 127).astype(np.uint8)
+    factors = RNG.integers(0, 40, (24, 6))
+    named = {"latents_classes": factors, "latents_values": factors / 40, "imgs": bits}
+    np.savez_compressed(tmp_path / "a.npz", metadata=np.array({1: 2}, object), **named)
+    check(load_data(str(tmp_path / "a.npz")), bits * 255, None, None, None)
+    error = capfd.readouterr().err
+    assert "latents_classes" in error and "has several values an image" in error
+
+
+def test_what_compresses_well_is_read(tmp_path, monkeypatch):
+    """Ratios of hundreds, as sets in black and white have, beyond what is free."""
+    bits = np.zeros((1000, 128, 128), np.uint8)
+    for image in bits:
+        row, column = RNG.integers(0, 96, 2)
+        image[row : row + 32, column : column + 32] = 1
+    np.savez_compressed(tmp_path / "a.npz", imgs=bits)
+    assert bits.nbytes / (tmp_path / "a.npz").stat().st_size > 200
+    for module in (archives, unpack):
+        monkeypatch.setattr(module, "FREE", 1 << 20)
+    assert np.array_equal(load_data(str(tmp_path / "a.npz")).images[..., 0], bits * 255)
+
+
 @pytest.mark.parametrize("version", ["5", "7.3"])
 def test_matlab(tmp_path, version):
     """SVHN: images along the last axis, 10 for zero."""
@@ -510,6 +686,39 @@ def test_tables_with_the_label_last_compressed_quoted_or_in_words(tmp_path):
     check(load_data(str(tmp_path / "unit.csv")), X, Y, None, None)
 
 
+def lines(columns):
+    """A table of columns, each a list of values under its name."""
+    rows = zip(*columns.values(), strict=True)
+    return "\n".join(",".join(map(str, row)) for row in [columns, *rows]).encode() + b"\n"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("beside", ["label", "kind", "number", "numbered", "file", "nothing"])
+def test_tables_as_pandas_writes_them(tmp_path, first, beside):
+    """Columns called by numbers, and before them a number of the row without a name."""
+    pixels = {i + first: column for i, column in enumerate(X.reshape(24, 784).T)}
+    columns, labels, names = {
+        "label": ({"label": Y, **pixels}, Y, DIGITS),
+        "kind": ({"kind": np.array(["cat", "dog"])[Y % 2], **pixels}, Y % 2, ("cat", "dog")),
+        "number": ({"": range(300, 324), "label": Y, **pixels}, Y, DIGITS),
+        "numbered": ({"": range(24), **pixels}, None, ()),
+        "file": ({"file": [f"a{i}.png" for i in Y], "label": Y, **pixels}, Y, DIGITS),
+        "nothing": (pixels, None, ()),
+    }[beside]
+    write(tmp_path, {"a.csv": lines(columns)})
+    check(load_data(str(tmp_path / "a.csv")), X, labels, None, None, names=names)
+
+
+def test_a_label_without_a_name_beside_names_of_files(tmp_path):
+    pixels = dict(enumerate(X.reshape(24, 784).T, 1))
+    files = [f"a{i}.png" for i in range(24)]
+    write(tmp_path, {"a.csv": lines({0: Y, **pixels, "file": files})})
+    check(load_data(str(tmp_path / "a.csv")), X, Y, None, None)
+    content = lines({"file": files, "a": Y, **pixels}).partition(b"\n")[2]  # no header
+    write(tmp_path, {"a.csv": content})
+    check(load_data(str(tmp_path / "a.csv")), X, Y, None, None)
+
+
 def test_kaggles_folder(tmp_path):
     """A test part without labels, and a table that is none of images."""
     write(tmp_path, {"train.csv": csv(X, Y), "sample_submission.csv": b"ImageId,Label\n1,0\n"})
@@ -575,6 +784,14 @@ def test_parquet(tmp_path, structs, words):
     save("test-00000-of-00001.parquet", XT, YT)
     (tmp_path / "README.md").write_text("# mine")
     check(load_data(str(tmp_path)), names=tuple(kinds))
+
+
+@pytest.mark.parametrize("labels", [[[1, 2]] * 24, [[1], [1, 2]] * 12])
+def test_parquet_of_lists_of_labels(tmp_path, capfd, labels):
+    table = pyarrow.table({"image": [png(x) for x in X], "label": labels})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    check(load_data(str(tmp_path)), X, None, None, None)
+    assert "has several values an image, not one class, and is left aside" in capfd.readouterr().err
 
 
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
@@ -658,7 +875,7 @@ def test_the_same_pixels_from_every_range_and_order_of_axes(kind, order, count, 
     pixels = np.clip(slope + rng.integers(0, 6, (count, side, side, channels)), 0, 255)
     pixels = pixels.astype(np.uint8)
     pixels[0, 0, 0], pixels[0, -1, -1] = 0, 255  # the whole range is there
-    images = as_images(TYPES[kind](turn(pixels)))
+    images = from_arrays(TYPES[kind](turn(pixels)), name="a").images
     assert images.dtype == np.uint8 and np.array_equal(images, pixels)
 
 
@@ -666,13 +883,13 @@ def test_the_same_pixels_from_every_range_and_order_of_axes(kind, order, count, 
 def test_black_and_white_is_0_and_255(seed, dtype):
     bits = np.random.default_rng(seed).integers(0, 2, (3, 16, 16))
     bits[0, 0, 0] = 1
-    assert np.array_equal(as_images(bits.astype(dtype))[..., 0], bits * 255)
+    assert np.array_equal(from_arrays(bits.astype(dtype), name="a").images[..., 0], bits * 255)
 
 
 def test_transparency_is_on_white():
     image = np.zeros((2, 16, 16, 4), np.uint8)
     image[0, ..., 3], image[1, ..., 3], image[1, ..., 0] = 0, 128, 200
-    images = as_images(image)
+    images = from_arrays(image, name="a").images
     assert images.shape == (2, 16, 16, 3) and images[0].min() == 255
     assert images[1, 0, 0].tolist() == [227, 127, 127]
 
@@ -734,9 +951,8 @@ def test_arrays_of_other_libraries():
         (np.where(X > 9, np.inf, X), None, "to inf"),
         (X, Y[:-1], r"labels is int64 \[23\]; expected integers \[24\], one an image"),
         (X, Y / 2, "labels is float64"),
-        (X, np.eye(10)[Y] / 2, "labels is float64"),
-        (X[:, :27], None, "27x28.*nearest is 24x28 or 28x28; --image-size HxW resizes"),
-        (np.zeros((2, 10, 10)), None, "10x10.*--image-size HxW resizes"),
+        (X[:, :27], None, f"27x28.*nearest is 24x28 or 28x28; {arrays.RESIZES}"),
+        (np.zeros((2, 10, 10)), None, f"10x10.*{arrays.RESIZES}"),
     ],
 )
 def test_arrays_that_do_not_fit(images, labels, said):
@@ -750,6 +966,9 @@ def test_images_of_several_classes_at_once_lose_their_labels(capfd):
     findings[3] = 1
     check(from_arrays(X, findings, XT, np.eye(10)[YT], name="a"), X, None, XT, None)
     assert capfd.readouterr().err.startswith("warning: labels names no class or several")
+    for several in (np.eye(10)[Y] / 2, np.c_[Y, Y]):
+        check(from_arrays(X, several, name="a"), X, None, None, None)
+        assert capfd.readouterr().err.startswith("warning: labels has several values an image")
 
 
 def test_arrays_in_another_size_and_colour(tmp_path):
@@ -795,6 +1014,39 @@ def test_a_mapped_file_that_changes_is_noticed(tmp_path, change):
     check_unchanged(X)
 
 
+def test_a_mapped_array_that_is_given_stays_one(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    raw = np.memmap(tmp_path / "a.raw", np.uint8, "w+", shape=X.shape)
+    raw[:] = X
+    raw.flush()
+    for mapped in (np.load(tmp_path / "a.npy", mmap_mode="r"), raw):
+        images = from_arrays(mapped, Y, name="a").images
+        assert isinstance(images, np.memmap) and np.array_equal(images[..., 0], X)
+        check_unchanged(images)
+        with open(mapped.filename, "ab") as file:
+            file.write(b"more")
+        with pytest.raises(DataError, match="has changed while it was in use"):
+            check_unchanged(images)
+    with tempfile.TemporaryFile() as file:
+        file.write(X.tobytes())
+        nameless = np.memmap(file, np.uint8, shape=X.shape)
+        check_unchanged(from_arrays(nameless, name="a").images)
+
+
+def test_given_arrays_in_another_size_and_colour():
+    loaded = from_arrays(X[:, :27], None, XT, name="a", image_size=(16, 20), color_mode="rgb")
+    assert loaded.images.shape == (24, 16, 20, 3) and loaded.test_images.shape == (10, 16, 20, 3)
+
+
+def test_a_run_on_given_arrays_says_how_to_go_on():
+    with pytest.raises(DataError) as error:
+        load_data("arrays:0123")
+    assert str(error.value) == (
+        "the run was trained on arrays given in Python; "
+        "give them again with tf2gan.resume(run, images=…)"
+    )
+
+
 def test_a_fingerprint_is_of_all_that_a_set_holds(tmp_path, monkeypatch):
     np.save(tmp_path / "a.npy", X)
     mapped, given = load_data(str(tmp_path / "a.npy")), from_arrays(X.copy(), name="other")
@@ -824,6 +1076,9 @@ def test_a_column_of_pixels_as_fer2013_is_published(tmp_path):
     assert np.array_equal(data.images[..., 0], images[:5])
     assert np.array_equal(data.test_images[..., 0], images[7:])
     assert data.labels.tolist() == [0, 1, 2, 0, 1] and data.test_labels.tolist() == [1, 2]
+    (tmp_path / "icml.csv").write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match="several data sets .fer2013.csv, icml.csv.; give one of"):
+        load_data(str(tmp_path))
     path.write_text("\n".join(["emotion,pixels,Usage", lines[0][:-20], "1,3 4"]))
     with pytest.raises(DataError, match="fer2013.csv"):
         load_data(str(path))

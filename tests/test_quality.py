@@ -13,10 +13,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
+from tf2gan.board.projector import write_projector
 from tf2gan.board.summaries import DESCRIPTIONS
 from tf2gan.config import TrainConfig
 from tf2gan.data.dataset import Data
 from tf2gan.data.images import read_png
+from tf2gan.data.load import load_data
+from tf2gan.errors import DataError
 from tf2gan.quality import __main__ as command
 from tf2gan.quality import classifier
 from tf2gan.quality import ruler as rulers
@@ -293,6 +296,38 @@ def test_other_data_get_a_classifier_once(mnist, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(classifier, "STEPS", 10)
     assert load_classifier(data)[1] != name
     assert "once for" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("read", ["data_key", "cluster", "train", "look"])
+def test_a_mapped_file_that_was_cut_ends_no_process(tmp_path, read):
+    """Reading beyond its end would end it without a word; none of the readers of a ruler does."""
+    np.save(tmp_path / "a.npy", np.zeros((2000, 12, 12), np.uint8))
+    data = load_data(str(tmp_path / "a.npy"))
+    np.save(tmp_path / "a.npy", np.zeros((2, 12, 12), np.uint8))
+    network = classifier.build_classifier(2, (12, 12))
+    reading = {
+        "data_key": lambda: data_key(data),
+        "cluster": lambda: cluster(data.images, 3),
+        "train": lambda: classifier.train_classifier(data.images, np.zeros(2000, int), 2),
+        "look": lambda: classifier.Classifier(network)(data.images),
+    }
+    with pytest.raises(DataError, match="a.npy has changed while it was in use"):
+        reading[read]()
+
+
+def test_every_class_has_a_row_whatever_it_is_called(ruler):
+    names = [f"{'a long name' * 3}{number}" for number in range(9)] + ["tab\there"]
+    lines = command.table({"real": ruler.floor(200)}, names)
+    assert sum(line.split()[0] == "class" for line in lines) == 1 + 10  # and the entropy
+    assert "tab\\there" in "".join(lines)
+
+
+def test_class_names_of_any_bytes_go_to_the_projector(tmp_path):
+    labels = [("real", "caf\udce9"), ("generated", "a\tb")]
+    write_projector(tmp_path, np.zeros((2, 3)), labels, np.zeros((2, 12, 16, 3), np.uint8))
+    rows = (tmp_path / "projector" / "metadata.tsv").read_text(encoding="utf-8").splitlines()
+    assert [len(row.split("\t")) for row in rows] == [2, 2, 2]
+    assert read_png(tmp_path / "projector" / "sprites.png").shape == (12, 32, 3)
 
 
 def test_what_another_ruler_found_best_counts_for_nothing(small, ruler, tmp_path):

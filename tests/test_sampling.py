@@ -221,7 +221,7 @@ class Numbered:
             numbers = np.arange(start, min(start + 128, count))
             images = np.zeros((len(numbers), 12, 12, 1), np.uint8)
             images[:, 0, 0, 0], images[:, 0, 1, 0] = numbers % self._classes, numbers % 251
-            yield images, numbers / 1000
+            yield images, numbers % 1000 / 1000
 
 
 def of_class(classes, label):
@@ -246,6 +246,15 @@ def test_a_class_that_the_generator_does_not_make_is_given_up_soon(monkeypatch):
     chosen = of_class(10, 11)
     with pytest.raises(Tf2ganError, match="0 of 12800 candidates were of class 11 .* 90%"):
         plain(chosen, 1000, seed=0)
-    monkeypatch.setattr(selection, "MOST_CANDIDATES", 10)
-    with pytest.raises(Tf2ganError, match="1 of 90 candidates .* less than the 9 wanted"):
-        plain(of_class(50, 49), 9, seed=0)
+    monkeypatch.setattr(selection, "HOPELESS", 256)
+    monkeypatch.setattr(selection, "MOST_CANDIDATES", 100)
+    with pytest.raises(Tf2ganError, match="2 of 256 candidates .* less than one in 100"):
+        plain(of_class(128, 127), 9, seed=0)
+
+
+def test_a_rare_class_goes_with_every_selection():
+    """Most blocks hold none of it."""
+    chosen = of_class(251, 250)
+    assert len(plain(chosen, 5, seed=0)) == len(nice(of_class(251, 250), 1, seed=0)) * 5
+    real = np.zeros((200, 12, 12, 1), np.uint8)
+    assert len(rejection(of_class(251, 250), 3, seed=0, real_images=real)[0]) == 3

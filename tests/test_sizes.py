@@ -15,6 +15,7 @@ from PIL import Image
 from test_polyphase import assert_equal, randomise
 
 import tf2gan
+from tf2gan.cli import generate
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
 from tf2gan.networks.models import build_discriminator, build_generator
@@ -151,7 +152,9 @@ def test_a_window_of_steps(recipe, image_size, color_mode):
 
 
 @pytest.mark.parametrize("kind", [".keras", ".weights.h5", "seed"])
-@pytest.mark.parametrize("image_size, channels", [((28, 28), 1), ((44, 44), 3), ((16, 32), 3)])
+@pytest.mark.parametrize(
+    "image_size, channels", [((28, 28), 1), ((44, 44), 3), ((16, 32), 3), ((12, 48), 1)]
+)
 def test_a_file_of_weights_tells_its_size(tmp_path, kind, image_size, channels):
     generator = build_generator(image_size, channels, seed=1)
     path = tmp_path / f"generator{kind}"
@@ -161,7 +164,11 @@ def test_a_file_of_weights_tells_its_size(tmp_path, kind, image_size, channels):
         generator.save(path)
     else:
         generator.save_weights(path)
-    if image_size == (16, 32):
+    if kind == ".keras":
+        assert shape_of(path) == (image_size, channels)
+    elif image_size == (12, 48):  # as many pixels as 24x24
+        assert shape_of(path) == ((24, 24), channels)
+    elif image_size == (16, 32):
         with pytest.raises(UsageError, match="512 pixels that are not square; give --image-size"):
             shape_of(path)
         assert shape_of(path, image_size) == (image_size, channels)
@@ -263,7 +270,7 @@ def test_a_run_in_colour_does_all_that_a_default_run_does(pictures, tmp_path, mo
     with Image.open(tmp_path / "a.gif") as walk:
         assert walk.n_frames == 16 and walk.size == (24, 20)
     call("generate", "--run", "0", "--batch", "200", "--out", "many.npz")
-    table = call("quality", "many.npz", "--data", str(tmp_path / "many.npz"))
+    table = call("quality", "many.npz", "--data", str(pictures))
     assert "KID" in table and "class" not in table.replace("classifier", "").replace("classes", "")
     call("quality", str(runs[0]), "--nearest", "nearest.png")
     with Image.open(tmp_path / "nearest.png") as grid:
@@ -289,3 +296,20 @@ def test_weights_of_another_size_are_one_line(tmp_path):
     build_generator(32, 3).save(path)
     with pytest.raises(UsageError, match="holds no weights of the generator"):
         tf2gan.load_weights(build_generator(), path)
+
+
+@pytest.mark.parametrize("words, what", [(["--label", "7"], "--label"), ([], "--select rejection")])
+def test_mnists_test_images_do_not_do_for_a_generator_in_colour(tmp_path, capsys, words, what):
+    for build in (build_generator, build_discriminator):
+        build(12, 3).save(tmp_path / f"{build.__name__}.keras")
+    files = [f"--weights={tmp_path}/build_generator.keras"]
+    if not words:
+        files += [
+            "--select=rejection",
+            f"--discriminator-weights={tmp_path}/build_discriminator.keras",
+        ]
+    with pytest.raises(SystemExit) as stopped:
+        generate.main([*files, *words, "--out", str(tmp_path / "a.png")])
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and error.count("\n") == 1
+    assert f"{what} needs the generator's data; it makes [12, 12, 3]" in error

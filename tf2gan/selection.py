@@ -9,9 +9,9 @@ from tf2gan.sampling import BLOCK, CALIBRATION, SAMPLES, plain
 
 NICE_CANDIDATES = 20  # drawn for each image that `nice` keeps (the original's figure)
 CALIBRATION_IMAGES = 10_000  # generated ones, and at most so many held-out real ones
-MOST_CANDIDATES = 1_000  # drawn for each image that is kept, before it is given up
+MOST_CANDIDATES = 1_000  # drawn for each image that is kept, before that is given up
 GAMMA_PERCENTILE = 95  # `rejection` accepts at least half of the candidates above it, fewer below
-HOPELESS = 12_800  # candidates of which none is of a class: the generator makes none
+HOPELESS = 12_800  # candidates after which a class is given up that is hardly among them
 SURE = 0.9  # the least probability of its class that an image of a class has
 
 
@@ -47,23 +47,25 @@ class OfClass:
         if use == CALIBRATION:
             yield from self._sampler.blocks(count, seed, use, bar=bar)
             return
-        wanted, most = count, MOST_CANDIDATES * count
+        wanted, endless = count, 1 << 40
         with bar or ProgressBar("drawing images of the class", count, shown=self.progress) as own:
-            silent = ProgressBar("", most, shown=False)
-            for pixels, logits in self._sampler.blocks(most, seed, use, bar=silent):
+            silent = ProgressBar("", endless, shown=False)
+            for pixels, logits in self._sampler.blocks(endless, seed, use, bar=silent):
                 kept = np.flatnonzero(self._probability(pixels) >= SURE)
                 self.drawn, self.found = self.drawn + len(pixels), self.found + len(kept)
+                if self.drawn >= HOPELESS and self.found * MOST_CANDIDATES < self.drawn:
+                    break
+                if not len(kept):
+                    continue
                 yield pixels[kept[:wanted]], logits[kept[:wanted]]
                 wanted -= len(kept[:wanted])
                 if bar is None:
                     own.advance(len(kept))
                 if not wanted:
                     return
-                if not self.found and self.drawn >= HOPELESS:
-                    break
         raise Tf2ganError(
             f"{self.found} of {self.drawn} candidates were {self._name} with a probability of at "
-            f"least {SURE:.0%}, less than the {count} wanted: the generator hardly makes any; "
+            f"least {SURE:.0%}, less than one in {MOST_CANDIDATES}: the generator makes few; "
             "choose another --label, or train longer"
         )
 

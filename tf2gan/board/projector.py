@@ -6,6 +6,7 @@ import numpy as np
 from tensorboard.plugins import projector
 
 from tf2gan.data.images import tile_grid, write_png
+from tf2gan.data.messages import shown
 from tf2gan.runs.files import replacing
 
 
@@ -22,11 +23,11 @@ def write_projector(run, features, labels, images):
     folder.mkdir(exist_ok=True)
     rows = {
         "features.tsv": ["\t".join(f"{value:.4g}" for value in point) for point in features],
-        "metadata.tsv": ["kind\tclass", *("\t".join(label) for label in labels)],
+        "metadata.tsv": ["kind\tclass", *("\t".join(map(shown, label)) for label in labels)],
     }
     for name, lines in rows.items():
         with replacing(folder / name) as partial:
-            partial.write_text("\n".join(lines) + "\n")
+            partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
     write_png(folder / "sprites.png", tile_grid(images, int(np.ceil(np.sqrt(len(images))))))
     config = projector.ProjectorConfig()
     embedding = config.embeddings.add(

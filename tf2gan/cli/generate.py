@@ -106,14 +106,11 @@ def find_label(data, name):
     return data.class_names.index(name)
 
 
-def of_class(sampler, data, label, generator):
+def of_class(sampler, data, label):
     """The sampler of one class alone, told by the classifier of the data."""
     from tf2gan.quality.classifier import load_classifier
     from tf2gan.selection import OfClass
 
-    if generator.output_shape[1:] != data.images.shape[1:]:
-        made, known = list(generator.output_shape[1:]), list(data.images.shape[1:])
-        raise UsageError(f"--label: the generator makes {made}, and {data.name}'s are {known}")
     classifier, _ = load_classifier(data)
     return OfClass(sampler, classifier.probability(label), f"of class {data.class_names[label]}")
 
@@ -188,6 +185,12 @@ def main(args=None):
             if flags.discriminator_weights:
                 discriminator = models.build_discriminator(*shape)
                 weights.load_weights(discriminator, flags.discriminator_weights)
+        if data and generator.output_shape[1:] != data.images.shape[1:]:
+            made, known = list(generator.output_shape[1:]), list(data.images.shape[1:])
+            what = "--label" if flags.label is not None else "--select rejection"
+            raise UsageError(
+                f"{what} needs the generator's data; it makes {made}, and {data.name}'s are {known}"
+            )
         sampler = sampling.Sampler(generator, discriminator, progress=True)
         layout = {}
         if flags.interpolate:
@@ -195,7 +198,7 @@ def main(args=None):
             layout = {"columns": sampling.INTERPOLATION_STEPS, "seconds_per_frame": 0.08}
         else:
             if flags.label is not None:
-                sampler = of_class(sampler, data, label, generator)
+                sampler = of_class(sampler, data, label)
             held_out = data.test_images if data else None
             pixels, rate = selection.select(
                 flags.select, sampler, flags.batch, seed=flags.seed, held_out=held_out

@@ -1,5 +1,6 @@
 """Arrays of images in every shape and range people keep them in -> a `Data`."""
 
+import contextlib
 import dataclasses
 import hashlib
 import math
@@ -16,6 +17,7 @@ from tf2gan.data.pixels import chunks, resized, scale_of, to_uint8
 from tf2gan.errors import DataError, UsageError
 from tf2gan.sizes import COLOR_MODES, check_size
 
+RESIZES = "--image-size HxW, in Python image_size=, resizes"
 _mapped = weakref.WeakKeyDictionary()  # the mapping of a file: the file's size and time
 
 
@@ -28,15 +30,26 @@ class Part(NamedTuple):
     labels_what: str = "labels"
 
 
-def from_arrays(images, labels=None, test_images=None, test_labels=None, *, name):
+def from_arrays(
+    images,
+    labels=None,
+    test_images=None,
+    test_labels=None,
+    *,
+    name,
+    image_size=None,
+    color_mode=None,
+):
     """A `Data` of arrays of any library, or lists: what `np.asarray` takes.
 
     Args:
       images: `[N, H, W]`, `[N, H, W, C]`, `[N, C, H, W]` (C 1, 3 or 4) or rows `[N, H * H]`, of
-        numbers in 0..255, 0..1 or -1..1.
+        numbers in 0..255, 0..1 or -1..1. An `np.memmap` of bytes stays on disk.
       labels: integers or strings `[N]` or `[N, 1]`, or one-hot `[N, K]`.
       test_images, test_labels: the held-out part, of the same kinds.
       name: a short name for folders and titles.
+      image_size: (H, W), a checked size to bring the images to; by default they keep theirs.
+      color_mode: `grayscale` or `rgb`; by default they keep theirs.
 
     Raises:
       DataError: they do not fit; one line that says what was found.
@@ -46,7 +59,7 @@ def from_arrays(images, labels=None, test_images=None, test_labels=None, *, name
     if test_images is not None:
         arrays = _array(test_images, "test_images"), _array(test_labels, "test_labels")
         test = Part(*arrays, "test_images", "test_labels")
-    return assemble(name, train, test)
+    return assemble(name, train, test, image_size=image_size, color_mode=color_mode)
 
 
 def assemble(name, train, test=None, *, image_size=None, color_mode=None, class_names=None):
@@ -65,11 +78,11 @@ def assemble(name, train, test=None, *, image_size=None, color_mode=None, class_
         try:
             check_size(size, train.what)
         except UsageError as error:
-            raise DataError(f"{error}; --image-size HxW resizes") from error
+            raise DataError(f"{error}; {RESIZES}") from error
         if images[-1].shape[1:3] != size:
             raise DataError(
                 f"{test.what} is {list(images[-1].shape)}, not of the size of {train.what}, "
-                f"{list(images[0].shape)}; --image-size HxW resizes"
+                f"{list(images[0].shape)}; {RESIZES}"
             )
     channels = COLOR_MODES[color_mode] if color_mode else images[0].shape[3]
     images = [resized(array, size, channels) for array in images]
@@ -90,12 +103,6 @@ def converted(data, *, image_size=None, color_mode=None):
     if test_images is not None:
         test_images = resized(test_images, size, channels)
     return dataclasses.replace(data, images=images, test_images=test_images)
-
-
-def as_images(images, what="images"):
-    """uint8 `[N, H, W, C]`, C 1 or 3, of one array in any layout and range that is known."""
-    view, _ = _layout(Part(_array(images, what), None, what))
-    return to_uint8(view, scale_of([view], what))
 
 
 def fingerprint(data):
@@ -145,9 +152,20 @@ def image_shape(count):
     return None
 
 
+def _remember(array):
+    """Keeps the size and time of the file that an array of the caller's is mapped from."""
+    if array._mmap is not None and array.filename is not None:
+        with contextlib.suppress(OSError):  # a temporary file that has no name any more
+            now = os.stat(array.filename)
+            _mapped.setdefault(array._mmap, (now.st_size, now.st_mtime_ns))
+
+
 def _array(values, what):
     if values is None:
         return None
+    if isinstance(values, np.memmap):  # asarray would lose that it is one
+        _remember(values)
+        return values
     try:
         array = np.asarray(values)
     except Exception as error:  # every library has its own

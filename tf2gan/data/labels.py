@@ -10,7 +10,7 @@ from tf2gan.errors import DataError
 def as_values(labels, count, what):
     """One label an image: integers or strings `[count]`; `DataError` where they do not fit.
 
-    None, and a warning, where an image may be of several classes at once.
+    None, and a warning, where an image may be of several classes at once or has several labels.
 
     Args:
       labels: integers, whole floats, booleans or strings, `[count]` or `[count, 1]`, or one-hot
@@ -27,6 +27,9 @@ def as_values(labels, count, what):
             warn(f"{what} names no class or several for some images and is left aside")
             return None
         labels = labels.argmax(1)
+    elif labels.ndim == 2 and len(labels) == count or _has_lists(labels):
+        warn(f"{what} has several values an image, not one class, and is left aside")
+        return None
     wrong = DataError(
         f"{what} is {labels.dtype} {shape}; expected integers [{count}], one an image"
     )
@@ -47,6 +50,10 @@ def as_values(labels, count, what):
     if labels.dtype.kind not in "biu":
         raise wrong
     return labels.astype(np.int64)
+
+
+def _has_lists(labels):
+    return labels.dtype.kind == "O" and any(isinstance(label, list | tuple) for label in labels)
 
 
 def encode(labels, test_labels=None, names=None):

@@ -10,21 +10,22 @@ from tf2gan.data.arrays import converted
 from tf2gan.data.files.archives import expand
 from tf2gan.data.files.entries import IDX_NAME, Entry, walk
 from tf2gan.data.formats.hdf5 import hdf5_arrays, matlab_arrays
-from tf2gan.data.formats.idx import load_idx
+from tf2gan.data.formats.idx import idx_beside, load_idx
 from tf2gan.data.formats.named import has_images, load_named, npy_arrays
 from tf2gan.data.formats.parquet import load_parquet
 from tf2gan.data.formats.pictures import LIST, load_pictures
 from tf2gan.data.formats.pixel_column import find_pixel_columns, load_pixel_column
 from tf2gan.data.formats.records import is_records, load_records
 from tf2gan.data.formats.tables import find_tables, load_tables
-from tf2gan.data.messages import reading, shown
+from tf2gan.data.messages import listed, reading, shown, warn
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
-from tf2gan.data.names import part_of
+from tf2gan.data.names import part_of, roles_of
 from tf2gan.errors import DataError
 
 ARRAYS = "arrays:"  # how `TrainConfig.data` begins where arrays were given; their hash follows
 MANY = 50  # pictures; a folder with more is one of pictures, whatever else lies there
 FORMATS = "pictures, IDX, .npz, .npy, HDF5, MATLAB, CSV, parquet, CIFAR's or STL's binary files"
+LABEL_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".cls")
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".joblib")
 
 
@@ -45,8 +46,8 @@ def load_data(source, image_size=None, color_mode=None):
         return converted(data, **wanted)
     if source.startswith(ARRAYS):
         raise DataError(
-            "the run was trained on arrays given in Python; give them again, "
-            "tf2gan.resume(run, images=…), or a file of them as --data where there is that flag"
+            "the run was trained on arrays given in Python; "
+            "give them again with tf2gan.resume(run, images=…)"
         )
     path = Path(source).expanduser()
     is_folder = os.path.isdir(path)  # unlike Path.is_dir, False for any string
@@ -68,7 +69,7 @@ def _load_file(entry, where, stack, wanted):
         return _load_entries(expand(entry, stack), where, entry.stem, stack, wanted)
     folder = Path(entry.path).resolve().parent
     if entry.kind == "idx":  # its labels and its test part lie beside it
-        beside = [e for e in walk(folder, deep=False) if e.base != entry.base and e.kind == "idx"]
+        beside = idx_beside(entry, folder)
         return load_idx([entry, *beside], where, folder.name, chosen=entry, **wanted)
     if is_records(entry):
         beside = [e for e in walk(folder, deep=False) if e.base != entry.base]
@@ -81,9 +82,12 @@ def _load_entries(entries, where, name, stack, wanted, *, nested=False):
     kinds = collections.defaultdict(list)
     many = sum(entry.has_picture_suffix for entry in entries) > MANY
     for entry in entries:
-        # Among many pictures nothing is looked into, but for what goes before them.
+        # Among many pictures nothing is looked into, but for what goes before them and for what
+        # may be a picture that lost its suffix.
         if not many or entry.has_picture_suffix or IDX_NAME.search(entry.base):
             kinds["records" if is_records(entry) else entry.kind].append(entry)
+        elif not entry.suffix and entry.kind == "picture":
+            kinds["picture"].append(entry)
     if kinds["idx"]:
         return load_idx(kinds["idx"], where, name, **wanted)
     arrays = []
@@ -105,14 +109,17 @@ def _load_entries(entries, where, name, stack, wanted, *, nested=False):
         if kinds["records"]:
             return load_records(kinds["records"], entries, where, name, **wanted)
         if columns := find_pixel_columns(kinds["text"]):
-            return load_pixel_column(columns[0], where, name, **wanted)
+            return load_pixel_column(columns, where, name, **wanted)
         if tables := find_tables(kinds["text"]):
             return load_tables(tables, where, name, **wanted)
     if kinds["picture"]:
         lists = sorted((e for e in entries if e.base == LIST), key=lambda e: e.name.count("/"))
-        return load_pictures(
+        data = load_pictures(
             kinds["picture"], where, name, label_list=next(iter(lists), None), **wanted
         )
+        if data.labels is None:
+            _tell_unread_labels(entries)
+        return data
     archives = kinds["zip"] + kinds["tar"]
     if archives and not nested:  # a download beside others, such as train.zip and test.zip
         inner = [
@@ -124,6 +131,22 @@ def _load_entries(entries, where, name, stack, wanted, *, nested=False):
     if arrays:
         return load_named(arrays, where, name, **wanted)  # says what it misses
     raise _nothing(entries, kinds, where)
+
+
+def _tell_unread_labels(entries):
+    """Warns of files that may hold labels of pictures, in one of the many ways there are."""
+    unread = [
+        entry.name
+        for entry in entries
+        if not entry.has_picture_suffix
+        and entry.base != LIST
+        and (entry.suffix in LABEL_SUFFIXES or roles_of(entry.stem) == {"labels"})
+    ]
+    if unread:
+        warn(
+            f"{listed(sorted(unread), 3)} beside the pictures is not read; "
+            "folders of classes give labels"
+        )
 
 
 def _nothing(entries, kinds, where):

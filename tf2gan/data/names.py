@@ -5,7 +5,7 @@ import re
 PARTS = {
     "train": ("training", "train", "tr"),
     "test": ("testing", "test", "te"),
-    "val": ("validation", "valid", "val", "dev"),
+    "val": ("validation", "valid", "val", "dev", "evaluation", "eval"),
     "aside": ("unlabelled", "unlabeled", "extra"),
 }
 ROLES = {

@@ -29,7 +29,8 @@ def load_training_data(config, data=None):
 
 def name_arrays(config, images, labels, test_images, test_labels):
     """Returns (the configuration that names given arrays by their hash, their `Data`)."""
-    data = from_arrays(images, labels, test_images, test_labels, name="arrays")
+    wanted = {"image_size": config.image_size, "color_mode": config.color_mode}
+    data = from_arrays(images, labels, test_images, test_labels, name="arrays", **wanted)
     return dataclasses.replace(config, data=ARRAYS + fingerprint(data)), data
 
 

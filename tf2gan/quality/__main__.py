@@ -9,8 +9,11 @@ from tf2gan.commands import SELECTIONS, Parser, check_seed, import_tensorflow, r
 from tf2gan.config import TrainConfig
 from tf2gan.data.images import check_out, tile_grid, write_png
 from tf2gan.data.load import load_data
+from tf2gan.data.messages import shown
 from tf2gan.errors import UsageError, brief
+from tf2gan.sizes import COLOR_MODES
 
+MODES = {channels: mode for mode, channels in COLOR_MODES.items()}
 LEAST_IMAGES = 4  # in a file: precision and recall look at three neighbours of each
 
 
@@ -21,27 +24,27 @@ def table(columns, class_names):
       columns: a dict of title to `Quality`.
       class_names: of the data's classes; empty where they have none.
     """
-    rows = {
-        "images (N)": lambda q: f"{q.count}",
-        "Frechet distance": lambda q: f"{q.frechet:.2f}",
-        "KID": lambda q: f"{q.kid:.4g}",
-        "precision": lambda q: f"{q.precision:.3f}",
-        "recall": lambda q: f"{q.recall:.3f}",
-    }
+    rows = [
+        ("images (N)", lambda q: f"{q.count}"),
+        ("Frechet distance", lambda q: f"{q.frechet:.2f}"),
+        ("KID", lambda q: f"{q.kid:.4g}"),
+        ("precision", lambda q: f"{q.precision:.3f}"),
+        ("recall", lambda q: f"{q.recall:.3f}"),
+    ]
     if class_names:
-        rows |= {
-            "classifier score": lambda q: f"{q.score:.2f}",
-            "confidence": lambda q: f"{q.confidence:.3f}",
-            "class entropy, bits": lambda q: f"{q.class_entropy:.3f}",
-        }
-        rows |= {
-            f"class {name[:13]}": lambda q, i=i: f"{q.histogram[i]:.1%}"
+        rows += [
+            ("classifier score", lambda q: f"{q.score:.2f}"),
+            ("confidence", lambda q: f"{q.confidence:.3f}"),
+            ("class entropy, bits", lambda q: f"{q.class_entropy:.3f}"),
+        ]
+        rows += [
+            (f"class {shown(name)[:13]}", lambda q, i=i: f"{q.histogram[i]:.1%}")
             for i, name in enumerate(class_names)
-        }
+        ]
     lines = ["".join(f"{title:>20}" for title in ("", *columns))]
     lines += [
         "".join(f"{cell:>20}" for cell in (name, *map(cell_of, columns.values())))
-        for name, cell_of in rows.items()
+        for name, cell_of in rows
     ]
     return lines
 
@@ -98,11 +101,11 @@ def main(args=None):
                 raise UsageError(f"--nearest is {flags.nearest}; it must end in .png")
             check_out(flags.nearest)
         images = None if run else load_images(flags.what)
-        shape = {}
-        if run:
-            config = TrainConfig.read(run)
-            shape = {"image_size": config.image_size, "color_mode": config.color_mode}
-        data = load_data(flags.data or (config.data if run else "mnist"), **shape)
+        config = TrainConfig.read(run) if run else TrainConfig()
+        size, mode = config.image_size, config.color_mode
+        if images is not None and flags.data:  # pictures are brought to what imitates them
+            size, mode = images.shape[1:3], MODES[images.shape[3]]
+        data = load_data(flags.data or config.data, size, mode)
         if images is not None and images.shape[1:] != data.images.shape[1:]:
             raise UsageError(
                 f"{flags.what} holds images {list(images.shape[1:])} and {data.name} "
@@ -162,7 +165,8 @@ def load_images(path):
     found = f"{images.dtype} {list(images.shape)}"
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    if images.dtype != np.uint8 or images.ndim != 4 or len(images) < LEAST_IMAGES:
+    right = images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in MODES
+    if not right or len(images) < LEAST_IMAGES:
         expected = f"uint8 [N, H, W] or [N, H, W, 3], N >= {LEAST_IMAGES}"
         raise UsageError(f"{path} holds {found}; expected {expected}")
     return images

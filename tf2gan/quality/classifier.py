@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from tf2gan.commands import Parser, run_command
+from tf2gan.data.arrays import check_unchanged
 from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
 from tf2gan.networks.polyphase import evaluate
@@ -50,12 +51,16 @@ class Classifier:
             autograph=False,
         )
 
-    def __call__(self, pixels):
-        """Maps uint8 `[N, H, W, C]` to float32 features `[N, 64]`, probabilities `[N, classes]`."""
-        blocks = []
-        with ProgressBar("looking at images", len(pixels)) as bar:
-            for i in range(0, len(pixels), BLOCK):
-                blocks.append(self._evaluate(pixels[i : i + BLOCK]))
+    def __call__(self, pixels, rows=None):
+        """Maps uint8 `[N, H, W, C]` to float32 features `[N, 64]`, probabilities `[N, classes]`.
+
+        With `rows` only those images, in their order.
+        """
+        rows, blocks = np.arange(len(pixels)) if rows is None else rows, []
+        with ProgressBar("looking at images", len(rows)) as bar:
+            for i in range(0, len(rows), BLOCK):
+                check_unchanged(pixels)
+                blocks.append(self._evaluate(pixels[rows[i : i + BLOCK]]))
                 bar.advance(BLOCK)
         features, logits = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return features, tf.nn.softmax(logits).numpy()
@@ -132,6 +137,7 @@ def train_classifier(images, labels, classes, *, seed=0):
             if place == 0:
                 order = random.permutation(len(images))
             rows = np.sort(order[place : place + size])  # of a mapped file, as they lie there
+            check_unchanged(images)
             step(images[rows], labels[rows], random_transforms(random, size, images.shape[1:3]))
             bar.advance()
     return model
@@ -167,7 +173,10 @@ def has_classes(data):
 
 def data_key(data):
     """A hash of what a data set's classifier is trained on: its training images and labels."""
-    digest = hashlib.sha256(np.ascontiguousarray(data.images))
+    digest = hashlib.sha256()
+    for i in range(0, len(data.images), BLOCK):
+        check_unchanged(data.images)
+        digest.update(np.ascontiguousarray(data.images[i : i + BLOCK]))
     if has_classes(data):
         digest.update(np.ascontiguousarray(data.labels, dtype="<i8"))
     if data.images.shape[1:] != (28, 28, 1):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tf2gan.data.arrays import check_unchanged
 from tf2gan.data.batches import subset
 
 FITTED = 20_000  # images that the centres are found from
@@ -22,6 +23,7 @@ def cluster(images, count, *, seed=0):
     Returns:
       int64 `[N]`, from 0.
     """
+    check_unchanged(images)
     few = _small(subset(images, FITTED))
     random = np.random.Generator(np.random.Philox(seed))
     centres = few[random.choice(len(few), count, replace=False)]
@@ -29,8 +31,11 @@ def cluster(images, count, *, seed=0):
         nearest = _nearest(few, centres)
         for number in np.unique(nearest):
             centres[number] = few[nearest == number].mean(0)
-    blocks = (images[i : i + BLOCK] for i in range(0, len(images), BLOCK))
-    return np.concatenate([_nearest(_small(block), centres) for block in blocks])
+    found = []
+    for i in range(0, len(images), BLOCK):
+        check_unchanged(images)
+        found.append(_nearest(_small(images[i : i + BLOCK]), centres))
+    return np.concatenate(found)
 
 
 def _small(images):

@@ -124,12 +124,14 @@ class Ruler:
         self.classifier, self.name = load_classifier(data)
         self.class_names = data.class_names if has_classes(data) else ()
         self._pool = subset(np.arange(len(data.images)), POOL)
-        self._reference, self._rest = data.test_images, slice(None)
-        if _held_out(data) < LEAST:
-            half = subset(np.arange(len(self._pool)), len(self._pool) // 2)
-            self._reference = data.images[self._pool[half]]
-            self._rest = np.delete(np.arange(len(self._pool)), half)
-        self.count = min(SAMPLES, len(self._reference))
+        self._reference, rows = data.test_images, np.arange(_held_out(data))
+        self._rest = np.arange(len(self._pool))  # of the pool, what is no part of the reference
+        if len(rows) < LEAST:
+            half = subset(self._rest, len(self._pool) // 2)
+            self._reference, rows = data.images, self._pool[half]
+            self._rest = np.delete(self._rest, half)
+        self.count = min(SAMPLES, len(rows))
+        self._reference_rows = subset(rows, self.count)
 
     def describe(self):
         """What measures how many images, on one line."""
@@ -145,7 +147,7 @@ class Ruler:
     @functools.cached_property
     def reference_features(self):
         """Features of the reference: float32 `[count, F]`."""
-        return self.classifier(subset(self._reference, self.count))[0]
+        return self.classifier(self._reference, self._reference_rows)[0]
 
     @functools.cached_property
     def _radii(self):
@@ -158,8 +160,7 @@ class Ruler:
     @functools.cached_property
     def _training(self):
         """Features and probabilities of the pool: seconds, so once and when needed."""
-        whole = len(self._pool) == len(self._data.images)
-        return self.classifier(self._data.images if whole else self._data.images[self._pool])
+        return self.classifier(self._data.images, self._pool)
 
     def measure(self, pixels):
         """The `Quality` of uint8 images `[N, H, W, C]`; N = `count` compares with `floor`."""

@@ -1,6 +1,7 @@
 """The networks as files: a run's `.keras`, strangers' weights, the original's HDF5."""
 
 import contextlib
+import json
 import math
 import zipfile
 from pathlib import Path
@@ -10,7 +11,10 @@ import keras
 import numpy as np
 
 from tf2gan.errors import Tf2ganError, UsageError, brief
+from tf2gan.sizes import read_size
 
+NO_ZIP = (OSError, ValueError, RuntimeError, zipfile.BadZipFile)  # what reading one raises
+CONFIG_MOST = 1 << 20  # bytes of a model's description
 NETWORKS = ("generator", "discriminator")  # each a file NAME.keras in a run folder
 
 
@@ -58,11 +62,12 @@ def load_weights(model, path):
 def shape_of(path, image_size=None):
     """(image size, channels) of the images that a generator makes whose weights are in a file.
 
-    They follow from the shapes of its arrays; but of images that are not square only the pixels do,
-    so that `image_size`, (H, W), has to be given. The original's, where the file holds no such
-    arrays: `load_weights` says what is wrong with it.
+    A `.keras` file says so. Of HDF5 the shapes of its arrays tell the channels, and of square
+    images the size; of others `image_size`, (H, W), has to be given. The original's, where the file
+    holds no such arrays: `load_weights` says what is wrong with it.
     """
     shapes = _shapes_in(path)
+    image_size = image_size or _size_told_by(path)
     pixels = [shape[1] // 8 for shape in shapes if len(shape) == 2 and shape[0] == 1024 < shape[1]]
     channels = [shape[3] for shape in shapes if len(shape) == 4 and shape[:3] == (5, 5, 64)]
     channels = next((count for count in channels if count in (1, 3)), 1)
@@ -72,6 +77,18 @@ def shape_of(path, image_size=None):
             f"{path} is for images of {pixels[0]} pixels that are not square; give --image-size HxW"
         )
     return image_size or (side, side), channels
+
+
+def _size_told_by(path):
+    """(H, W) from the JSON in a generator's `.keras` file, where there is one that tells."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
+            layers = json.loads(file.read(CONFIG_MOST))["config"]["layers"]
+        reshape = next(layer for layer in layers if layer["class_name"] == "Reshape")
+        height, width, _ = reshape["config"]["target_shape"]
+        return read_size((4 * height, 4 * width))
+    except (*NO_ZIP, LookupError, TypeError, StopIteration, UsageError):
+        return None
 
 
 def _shapes_in(path):
@@ -84,7 +101,7 @@ def _shapes_in(path):
                 path = opened.enter_context(archive.open("model.weights.h5"))
             file = opened.enter_context(h5py.File(path, "r"))
             file.visititems(lambda _, item: shapes.append(getattr(item, "shape", ())))
-    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile):
+    except (*NO_ZIP, KeyError):
         pass
     return shapes
 

@@ -18,18 +18,27 @@ FLOORS = ("frechet", "precision", "recall")  # KID's is 0
 PROJECTED = 500  # held-out images, and as many generated ones, in the Projector tab
 
 
+def find_ruler(data):
+    """The data's `Ruler`, loaded or trained now, or None; says which, or why there is none."""
+    if unmeasured := why_not(data):
+        print(unmeasured)
+        return None
+    ruler = Ruler(data)
+    print(f"quality: {ruler.describe()}")
+    return ruler
+
+
 class Evaluation:
     """Measures a GAN as it trains and writes what it finds to TensorBoard.
 
     Args:
       gan: a `tf2gan.gan.GAN`.
-      data: the `tf2gan.data.dataset.Data` it is trained on. Its ruler is loaded, or trained, now.
-        With few images pictures and histograms are written, and a line says why there are no
-        figures.
+      data: the `tf2gan.data.dataset.Data` it is trained on.
+      ruler: what `find_ruler` returned; without one pictures and histograms alone are written.
       summaries: the run's `Summaries`.
     """
 
-    def __init__(self, gan, data, summaries):
+    def __init__(self, gan, data, ruler, summaries):
         self._gan, self._summaries = gan, summaries
         # Float32 would nearly double the cost where bfloat16 is fast.
         self._sampler = Sampler(gan.averaged_generator, gan.discriminator, dtype=gan.dtype)
@@ -38,9 +47,7 @@ class Evaluation:
         )  # D's scores would double it again
         held_out = data.images if data.test_images is None else data.test_images
         self._real = subset(held_out, SCORED)
-        unmeasured = why_not(data)
-        self._ruler = None if unmeasured else Ruler(data)
-        print(unmeasured or f"quality: {self._ruler.describe()}")
+        self._ruler = ruler
 
     def at(self, step):
         """Evaluates the GAN at `step`; returns its `Quality`, or None where it is not measured."""

@@ -31,7 +31,7 @@ from tf2gan.runs.checkpoints import Checkpoints, checkpoint_steps
 from tf2gan.runs.files import locked
 from tf2gan.runs.folders import create_run, resume_command
 from tf2gan.training import record
-from tf2gan.training.evaluation import Evaluation
+from tf2gan.training.evaluation import Evaluation, find_ruler
 from tf2gan.training.progress import Progress
 from tf2gan.training.signals import StopSignals
 from tf2gan.training.windows import evaluation_steps, windows
@@ -228,13 +228,14 @@ def _fit(config, data, run, started, profile, strategy):
         checkpoints.forget_best_after(step)
     record.tidy(run, config, step)
     evaluate_every, quality = evaluation_steps(config, data), None
+    ruler = find_ruler(data) if evaluate_every else None  # may take a minute: Ctrl-C ends it
     with Summaries(run) as summaries, StopSignals() as stop:
         pictures = record.Pictures(gan, run, summaries)
         train_steps = gan.train_steps.get_concrete_function()  # the one trace
         if step == 0:
             record.begin(gan, data, run, summaries, train_steps.graph)
             pictures.write(step)
-        evaluation = Evaluation(gan, data, summaries) if evaluate_every else None
+        evaluation = Evaluation(gan, data, ruler, summaries) if evaluate_every else None
         print(f"{data.line()}\nrecipe {config.title}: {RECIPE_LINES[config.recipe]}")
         print(
             f"start-up {time.perf_counter() - started:.1f} s; {describe(strategy)}"

@@ -26,7 +26,8 @@ def expand(entry, stack, prefix=""):
         if entry.kind == "zip":
             found = _zip_entries(entry, stack.enter_context(zipfile.ZipFile(file)))
         else:
-            found = list(_tar_entries(entry, file))
+            in_order = not isinstance(file, io.BytesIO) and not (entry.path and entry.unpacked)
+            found = list(_tar_entries(entry, file, in_order))
     for inner in found:
         inner.name = prefix + inner.name
     if len(found) > ENTRIES_MOST:
@@ -75,7 +76,7 @@ def _zip_entries(entry, archive):
     ]
 
 
-def _tar_entries(entry, file):
+def _tar_entries(entry, file, in_order):
     lock = threading.Lock()
     with tarfile.open(fileobj=file, mode="r:") as archive:
         for member in archive:
@@ -87,6 +88,7 @@ def _tar_entries(entry, file):
                 opener=lambda member=member: io.BufferedReader(_Slice(file, lock, member)),
                 sizes=(member.size, member.size),
                 position=member.offset_data,
+                in_order=in_order,
             )
 
 

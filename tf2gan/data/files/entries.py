@@ -57,11 +57,14 @@ class Entry:
       where: what messages call it, on one line.
       path: where it lies on disk, or None in an archive.
       position: its place in an archive, which is read quickest in this order.
+      in_order: whether another order would unpack the archive from its beginning each time.
       unpacked: whether it is stored as it is, not compressed on its own.
     """
 
-    def __init__(self, name, where, *, path=None, opener=None, sizes=None, position=0):
-        self.name, self.path, self.position = name, path, position
+    def __init__(
+        self, name, where, *, path=None, opener=None, sizes=None, position=0, in_order=False
+    ):
+        self.name, self.path, self.position, self.in_order = name, path, position, in_order
         self._where, self._opener, self._sizes = where, opener, sizes
 
     @property

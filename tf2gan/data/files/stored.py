@@ -42,28 +42,36 @@ def read_values(file, dtype, shape, where, *, to_the_end=True):
 
 def npy_header(entry):
     """(shape, whether in Fortran's order, dtype, where the values begin) of an `.npy`."""
-    how = f"cannot be {'mapped' if entry.path else 'read'} as an .npy of plain numbers"
-    with reading(entry.where, how), entry.open() as file:
+    with reading(entry.where, _how(entry)), entry.open() as file:
         version = np.lib.format.read_magic(file)
         if version == (1, 0):
             header = np.lib.format.read_array_header_1_0(file)
         else:
             header = np.lib.format.read_array_header_2_0(file)
         start = file.tell()
-    if header[2].hasobject or header[2].fields:
-        raise DataError(
-            f"{entry.where} {how}: it holds {shown(str(header[2]))[:80]}, "
-            "which takes a pickle or a table to read"
-        )
     return *header, start
+
+
+def is_plain(dtype):
+    """Whether an array of it can be read without a pickle, and is no table."""
+    return not (dtype.hasobject or dtype.fields)
 
 
 def read_npy(entry):
     """The array of an `.npy`: mapped if it lies on disk, read otherwise."""
     shape, fortran, dtype, start = npy_header(entry)
+    if not is_plain(dtype):
+        raise DataError(
+            f"{entry.where} {_how(entry)}: it holds {shown(str(dtype))[:80]}, "
+            "which takes a pickle or a table to read"
+        )
     if entry.path and entry.unpacked:
         return map_file(entry.path, entry.where)
     with entry.open() as file:
         file.seek(start)
         values = read_values(file, dtype, shape[::-1] if fortran else shape, entry.where)
     return values.T if fortran else values
+
+
+def _how(entry):
+    return f"cannot be {'mapped' if entry.path else 'read'} as an .npy of plain numbers"

@@ -4,8 +4,8 @@ import collections
 import concurrent.futures
 import contextlib
 import io
-import itertools
 import logging
+import math
 import os
 import threading
 import warnings
@@ -13,18 +13,19 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tf2gan.data.files.entries import picture_formats
+from tf2gan.data.files.entries import PICTURE_MOST, picture_formats
 from tf2gan.data.messages import shown, warn
-from tf2gan.data.pixels import fitted
+from tf2gan.data.pixels import VALUES_MOST, fitted
 from tf2gan.errors import DataError, brief
 from tf2gan.progress_bar import ProgressBar
-from tf2gan.sizes import COLOR_MODES
+from tf2gan.sizes import COLOR_MODES, size_text
 
 PIXELS_MOST = 1 << 26  # of one picture: 64 million, 256 MiB with transparency
 LARGE = 1 << 22  # pixels; larger pictures are decoded one at a time, to bound memory
 HUGE = 1 << 24  # pixels; larger ones are shrunk by whole steps before anything else
 GZIP_MOST = 1 << 18  # bytes of a FITS that Pillow unpacks whole: to a thousand times as many
 CHUNK = 32  # pictures a task: a task costs as much as reading half a picture
+HELD_MOST = 1 << 24  # bytes of files that wait in a task; one that holds more is done at once
 SMALL = 4096  # bytes; smaller pictures take Python longer than Pillow, and threads halve the speed
 DAMAGED_MOST = 0.1  # of all pictures may be left out
 # Where a picture may say which way is up; looking costs a quarter of reading a small picture.
@@ -44,10 +45,18 @@ def read_pictures(jobs, count, where, image_size, color_mode):
       color_mode: `grayscale`, the default, or `rgb`.
 
     Raises:
-      DataError: more than a tenth cannot be read; what is less is named in a warning.
+      DataError: more than a tenth cannot be read, what is less being named in a warning; or they
+        take more memory than a data set may.
     """
     size, channels = image_size or (28, 28), COLOR_MODES[color_mode or "grayscale"]
-    images = np.empty((count, *size, channels), np.uint8)
+    shape = count, *size, channels
+    if math.prod(shape) > VALUES_MOST:
+        raise DataError(
+            f"{where} holds {count} pictures, which take {math.prod(shape)} bytes in "
+            f"{size_text(size)}x{channels}, more than {VALUES_MOST}; a smaller --image-size, in "
+            "Python image_size=, takes less"
+        )
+    images = np.empty(shape, np.uint8)
     failed = {}  # row: (name, reason)
     stop = threading.Event()
 
@@ -63,15 +72,14 @@ def read_pictures(jobs, count, where, image_size, color_mode):
 
     workers = min(os.cpu_count() or 1, 8)
     pending = collections.deque()
-    jobs = iter(jobs)
     with (
         ProgressBar("reading pictures", count) as bar,
         _quiet(),
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
     ):
         try:
-            for chunk in iter(lambda: list(itertools.islice(jobs, CHUNK)), []):
-                if _size(chunk) < SMALL * len(chunk):
+            for chunk in _chunks(map(_in_order, jobs)):
+                if _size(chunk) < SMALL * len(chunk) or _held(chunk) > HELD_MOST:
                     work(chunk)
                     bar.advance(len(chunk))
                     continue
@@ -85,7 +93,7 @@ def read_pictures(jobs, count, where, image_size, color_mode):
     _tell_damaged([failed[row] for row in sorted(failed)], count, where)
     kept = np.ones(count, bool)
     kept[list(failed)] = False
-    return (images[kept] if failed else images), kept
+    return (_compacted(images, kept) if failed else images), kept
 
 
 def decode(content, size, channels):
@@ -126,9 +134,48 @@ def _opaque(picture, size):
     return picture
 
 
+def _compacted(images, kept):
+    """The images kept, moved up in place: a copy would double the memory."""
+    rows = np.flatnonzero(kept)
+    for place, row in enumerate(rows):
+        if place != row:
+            images[place] = images[row]
+    return images[: len(rows)]
+
+
+def _in_order(job):
+    """A job with its bytes, or why there are none, if they are slow to read but in order."""
+    row, *source = job
+    if len(source) == 2 or not source[0].in_order:
+        return job
+    try:
+        content = source[0].read_picture()
+    except Exception as error:  # told with those of the pictures that cannot be decoded
+        content = error
+    return row, source[0].name, content
+
+
+def _chunks(jobs):
+    """Lists of at most CHUNK jobs, that end with the one that makes it more than HELD_MOST."""
+    chunk, held = [], 0
+    for job in jobs:
+        chunk.append(job)
+        held += _held([job])
+        if len(chunk) == CHUNK or held > HELD_MOST:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
+        yield chunk
+
+
 def _read(source, size, channels):
     if len(source) == 2:
-        return decode(source[1], size, channels)
+        content = source[1]
+        if isinstance(content, Exception):
+            raise content
+        if len(content) > PICTURE_MOST:
+            raise DataError(f"more than {PICTURE_MOST} bytes")
+        return decode(content, size, channels)
     (entry,) = source
     with _large if entry.size > LARGE else contextlib.nullcontext():
         return decode(entry.read_picture(), size, channels)
@@ -136,7 +183,13 @@ def _read(source, size, channels):
 
 def _size(chunk):
     """The bytes of the files in a chunk."""
-    return sum(len(job[2]) if len(job) == 3 else job[1].size for job in chunk)
+    return _held(chunk) + sum(job[1].size for job in chunk if len(job) == 2)
+
+
+def _held(chunk):
+    """Those of them that are in memory already."""
+    contents = [job[2] for job in chunk if len(job) == 3]
+    return sum(len(content) for content in contents if isinstance(content, bytes))
 
 
 def _finished(task, count):

@@ -5,15 +5,17 @@ import re
 import numpy as np
 
 from tf2gan.data.arrays import Part, assemble
+from tf2gan.data.files.entries import IDX_NAME, walk
 from tf2gan.data.files.stored import read_values
 from tf2gan.data.files.unpack import PACKED_SUFFIX
-from tf2gan.data.messages import listed, reading
+from tf2gan.data.messages import listed, reading, warn
 from tf2gan.data.names import is_emnist, part_of
 from tf2gan.errors import DataError
 
 TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 LABELS, IMAGES = (1, 2), (3, 4)  # dimensions; QMNIST's labels have columns, the first the digit
-PART_WORD = re.compile(r"(train|t10k|test|val(id)?)(ing|idation)?[-._]*", re.I)
+PART_WORD = re.compile(r"(train|t10k|test|eval|val(id)?)(ing|idation|uation)?[-._]*", re.I)
+X_OR_Y = re.compile(r"(?<![^-._])[xy](?![^-._])[-._]*", re.I)  # x_train.bin, y_train.bin
 
 
 def load_idx(entries, where, name, *, chosen=None, **wanted):
@@ -47,6 +49,9 @@ def load_idx(entries, where, name, *, chosen=None, **wanted):
         raise DataError(
             f"{where} holds several data sets ({listed(names)}); give one of these files as --data"
         )
+    lost = [found[1].name for found in sets.values() if 3 not in found]
+    if lost and 1 not in sets[train[0]]:
+        warn(f"{where}: {listed(lost)} is not read, for no images are called like it")
     (head, part) = train[0]
     parts = [_read_pair(sets[train[0]])]
     for other in ("test", "val") if part == "train" else ():
@@ -55,6 +60,16 @@ def load_idx(entries, where, name, *, chosen=None, **wanted):
             break
     own = head.rpartition("/")[2].strip("-._")
     return assemble(own or name, *parts, **wanted)
+
+
+def idx_beside(entry, folder):
+    """The other IDX files of a folder, and if it is called like its file, of those beside it."""
+    folders = [folder]
+    if _is_own_folder(folder.name, entry.base):
+        inside = [other for other in folder.parent.iterdir() if IDX_NAME.search(other.name)]
+        folders = [folder.parent, *(other for other in inside if other.is_dir())]
+    found = [other for each in folders for other in walk(each, deep=False)]
+    return [other for other in found if other.base != entry.base and other.kind == "idx"]
 
 
 def read_idx(entry):
@@ -87,10 +102,19 @@ def _read_pair(found):
 
 def _key(entry):
     """(folder and head of a name without its part, the part) of `train-images-idx3-ubyte`."""
-    folder, slash, base = entry.name.rpartition("/")
+    *folders, base = entry.name.split("/")
+    if folders and _is_own_folder(folders[-1], base):  # as browsers and Kaggle unpack
+        folders.pop()
     head = re.split(r"[-._]*(?:images|labels|idx[1-4]|imgs|lbls)", PACKED_SUFFIX.sub("", base))[0]
+    head = re.sub(r"\.(bin|dat|idx|raw)$", "", head, flags=re.I)
     part = part_of(head) or "train"
-    return folder + slash + PART_WORD.sub("", head + "-").strip("-"), part
+    head = X_OR_Y.sub("", PART_WORD.sub("", head + "-"))
+    return "/".join([*folders, head.strip("-")]), part
+
+
+def _is_own_folder(name, base):
+    """Whether a folder is called like its file: `train-images-idx3-ubyte` of `….idx3-ubyte.gz`."""
+    return len({re.sub("[._]", "-", PACKED_SUFFIX.sub("", text)) for text in (name, base)}) == 1
 
 
 def _dimensions(entry):

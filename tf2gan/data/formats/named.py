@@ -1,5 +1,6 @@
 """Arrays with names, from any format that names them: which of them holds what."""
 
+import math
 import os
 import re
 from collections.abc import Callable
@@ -8,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tf2gan.data.arrays import Part, assemble, image_shape
-from tf2gan.data.files.stored import check_count, npy_header, read_npy
-from tf2gan.data.messages import listed
+from tf2gan.data.files.stored import check_count, is_plain, npy_header, read_npy
+from tf2gan.data.messages import listed, warn
 from tf2gan.data.names import is_emnist, natural, part_of, roles_of
 from tf2gan.errors import DataError
 
@@ -49,8 +50,11 @@ def load_named(arrays, where, name, **wanted):
     images, labels = _roles(arrays)
     # What is there alone is what to train on, whatever it is called.
     part = "train" if "train" in images else None if len(images) > 1 else next(iter(images), None)
-    train = images.get(part)
+    train = _without_small(images.get(part, []), where)
     if not train:
+        for array in arrays:
+            if not is_plain(array.dtype):
+                array.read()  # says what it is
         raise DataError(
             f"{where} has no array of training images among "
             f"{listed([a.name for a in arrays]) or 'its arrays'}; call it x_train or images"
@@ -61,9 +65,24 @@ def load_named(arrays, where, name, **wanted):
         _part(train[0], labels.get(part) or labels.get(None) or labels.get("train") or [], name)
     ]
     held_out = next((other for other in ("test", "val") if other in images and other != part), None)
-    if held_out and len(images[held_out]) == 1:
-        parts.append(_part(images[held_out][0], labels.get(held_out, []), name))
+    test = _without_small(images[held_out], where) if held_out else []
+    if len(test) == 1:
+        parts.append(_part(test[0], labels.get(held_out, []), name))
     return assemble(name, *parts, **wanted)
+
+
+def _without_small(arrays, where):
+    """Arrays of images without those far smaller, of another shape: a mean, a few samples."""
+    largest = max(arrays, key=lambda array: math.prod(array.shape), default=None)
+    small = [
+        array
+        for array in arrays
+        if (array.shape[1:] != largest.shape[1:] or array.shape[0] == 1)
+        and 10 * math.prod(array.shape) <= math.prod(largest.shape)
+    ]
+    if small:
+        warn(f"{where}: {largest.name} is read; {listed([a.name for a in small])} is left out")
+    return [array for array in arrays if array not in small]
 
 
 def has_images(arrays):
@@ -72,9 +91,13 @@ def has_images(arrays):
 
 
 def _roles(arrays):
-    """({part: its arrays of images}, {part: its arrays of labels}); names go before shapes."""
+    """({part: its arrays of images}, {part: its arrays of labels}); names go before shapes.
+
+    What takes a pickle to read counts only where its name says that it is needed, and nothing else
+    is there in its place.
+    """
     by_name, by_shape = ({"images": {}, "labels": {}} for _ in range(2))
-    for array in arrays:
+    for array in sorted(arrays, key=lambda array: not is_plain(array.dtype)):
         folder, _, base = array.name.rpartition("/")
         roles = roles_of(base) or roles_of(folder)
         role = _role_by_shape(array)
@@ -84,7 +107,9 @@ def _roles(arrays):
             role = named if fits else None
         if role is not None:
             part = part_of(base) or part_of(folder)
-            (by_name if roles else by_shape)[role].setdefault(part, []).append(array)
+            there = part in by_name[role] or part in by_shape[role]
+            if is_plain(array.dtype) or (roles and not there):
+                (by_name if roles else by_shape)[role].setdefault(part, []).append(array)
     return tuple({**by_shape[role], **by_name[role]} for role in ("images", "labels"))
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from tf2gan.data.dataset import Data
+from tf2gan.data.files.unpack import FREE, RATIO
 from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.formats.hdf5 import for_library, needed
 from tf2gan.data.labels import as_values, encode
@@ -14,7 +15,8 @@ from tf2gan.errors import DataError
 
 IMAGES = ("image", "img", "images", "picture")
 LABELS = ("label", "labels", "fine_label", "class", "target", "y", "digit")
-BATCH = 64  # rows read at a time
+BATCH = 64  # rows read at a time, if they are small
+BATCH_MOST = 1 << 26  # bytes that these rows of a small file may unpack to, if all mean one value
 
 
 def load_parquet(entries, where, name, stack, *, image_size=None, color_mode=None):
@@ -45,7 +47,7 @@ def load_parquet(entries, where, name, stack, *, image_size=None, color_mode=Non
     for rows, total in ((slice(first), count), (slice(first, None), len(images) - count)):
         values = [label for label, good in zip(labels[rows], kept[rows], strict=True) if good]
         known = values and None not in values
-        parts.append(as_values(np.array(values), total, f"labels of {where}") if known else None)
+        parts.append(as_values(_array(values), total, f"labels of {where}") if known else None)
     label_names = _label_names(*files[0][1:])
     train_labels, test_labels, class_names = encode(*parts, names=label_names)
     test_images = images[count:] if len(images) > count else None
@@ -56,17 +58,59 @@ def _rows(files, labels):
     """Yields (row, name, bytes) of each picture; its label, or None, goes to `labels`."""
     for entry, file, column, label_column in files:
         columns = [column, label_column] if label_column else [column]
+        unpacked = 0
         with reading(entry.where, "cannot be read as parquet"):
-            for batch in file.iter_batches(batch_size=BATCH, columns=columns):
-                values = batch.column(column).to_pylist()
-                given = (
-                    batch.column(label_column).to_pylist() if label_column else [None] * len(values)
-                )
-                for value, label in zip(values, given, strict=True):
+            count = _batch(entry, file.metadata, columns)
+            for batch in file.iter_batches(batch_size=count, columns=columns):
+                unpacked += batch.nbytes
+                _check_ratio(entry, unpacked)
+                given = batch[label_column].to_pylist() if label_column else [None] * len(batch)
+                for value, label in zip(batch[column], given, strict=True):
+                    value = value.as_py()
                     content = value.get("bytes") if isinstance(value, dict) else value
                     labels.append(label)
                     row = len(labels) - 1
                     yield row, f"row {row} of {entry.name}", content or b""
+
+
+def _array(values):
+    """Labels as an array; lists of several lengths as one of objects."""
+    try:
+        return np.array(values)
+    except ValueError:
+        array = np.empty(len(values), object)
+        array[:] = values
+        return array
+
+
+def _batch(entry, metadata, columns):
+    """How many rows to read at a time.
+
+    A value that stands in the file once may be that of all rows, so that each of them may unpack to
+    as much as the whole group of rows.
+    """
+    groups = []
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        pieces = [group.column(place) for place in range(group.num_columns)]
+        groups.append(
+            sum(
+                piece.total_uncompressed_size
+                for piece in pieces
+                if any(f"{piece.path_in_schema}.".startswith(f"{name}.") for name in columns)
+            )
+        )
+    _check_ratio(entry, sum(groups))
+    most = min(max(BATCH_MOST, 4 * entry.packed_size), FREE)
+    return min(max(most // max([1, *groups]), 1), BATCH)
+
+
+def _check_ratio(entry, unpacked):
+    if unpacked > FREE and unpacked > RATIO * entry.packed_size:
+        raise DataError(
+            f"{entry.where} unpacks to more than {RATIO} times its {entry.packed_size} bytes; "
+            "no data set does"
+        )
 
 
 def _columns(schema, entry):

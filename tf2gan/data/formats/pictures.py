@@ -9,7 +9,7 @@ from tf2gan.data.dataset import Data
 from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.labels import encode
 from tf2gan.data.messages import listed, reading, warn
-from tf2gan.data.names import PART_OF
+from tf2gan.data.names import PART_OF, part_of
 from tf2gan.errors import DataError
 
 STRAYS_MOST = 0.1  # of all pictures may lie outside the folders of classes
@@ -27,8 +27,8 @@ def load_pictures(entries, where, name, *, label_list=None, image_size=None, col
       image_size, color_mode: what the pictures are brought to; by default 28x28 and grey.
     """
     entries = sorted(entries, key=lambda entry: entry.name.split("/"))
-    folders = _without_common([entry.name.split("/")[:-1] for entry in entries])
-    parts, folders = _split_parts(folders, entries)
+    folders = [entry.name.split("/")[:-1] for entry in entries]
+    parts, folders = _split_parts(folders, entries, name)
     if label_list is not None:
         classes = _listed_classes(entries, label_list)
     else:
@@ -36,7 +36,8 @@ def load_pictures(entries, where, name, *, label_list=None, image_size=None, col
     rows = {part: [i for i, own in enumerate(parts) if own == part] for part in set(parts)}
     train = rows.get("train", [])
     if not train:
-        raise DataError(f"{where} holds no training pictures, only {listed(sorted(set(parts)))}")
+        known = sorted(set(parts) - {"aside"})
+        raise DataError(f"{where} holds no training pictures, only {listed(known)}")
     train, labelled = _with_classes(train, classes, entries)
     held_out = rows.get("test") or rows.get("val") or []
     order = train + held_out
@@ -58,41 +59,75 @@ def load_pictures(entries, where, name, *, label_list=None, image_size=None, col
     return Data(name, images[:count], labels, test_images, test_labels, class_names)
 
 
-def _without_common(folders):
-    """Folders without those that all of them begin with."""
-    common = len(folders[0]) if folders else 0
-    for folder in folders:
-        same = itertools.takewhile(
-            lambda pair: pair[0] == pair[1], zip(folder, folders[0], strict=False)
-        )
-        common = min(common, len(list(same)))
-    return [folder[common:] for folder in folders]
+def _common(folders):
+    """How many folders all of them begin with."""
+    if not folders:
+        return 0
+    first, last = min(folders), max(folders)
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    return len(list(same))
 
 
-def _split_parts(folders, entries):
-    """(the part of each picture, its folders without the part's).
+def _split_parts(folders, entries, name):
+    """(the part of each picture, its folders without the part's and without what all begin with).
 
-    The first or the second folder tells the part, if all such folders are called like parts, or if
-    one is called like a training part and another like a held-out one.
+    A folder tells the part if another one at its level is called like a training part and another
+    like a held-out one, or if all at its level are called exactly like parts. The levels are those
+    of the folders that all share, and the two below them.
     """
-    for level in (0, 1):
-        names = {folder[level] for folder in folders if len(folder) > level}
-        known = {PART_OF.get(name.lower()) for name in names} - {None}
-        all_known = names and all(name.lower() in PART_OF for name in names)
-        if "train" in known and (all_known or known & {"test", "val"}):
+    levels = range(_common(folders) + 2)
+    for find in (_two_parts, _exact_parts):
+        for level in levels:
+            part_of_folder = find({folder[level] for folder in folders if len(folder) > level})
             parts = [
-                PART_OF.get(folder[level].lower(), "aside") if len(folder) > level else "aside"
+                part_of_folder.get(folder[level], "aside") if len(folder) > level else "aside"
                 for folder in folders
             ]
-            left_out = [e.name for e, part in zip(entries, parts, strict=True) if part == "aside"]
-            if left_out:
-                warn(
-                    f"{len(left_out)} of {len(entries)} pictures lie outside the training and the "
-                    f"test part and are left out: {listed(left_out, 3)}"
-                )
-            rest = [folder[:level] + folder[level + 1 :] for folder in folders]
-            return parts, _without_common(rest)
-    return ["train"] * len(folders), folders
+            if "train" in parts:
+                _tell_aside(parts, entries)
+                return parts, _without_parts(parts, folders, level)
+            # A source that is itself called `test` is given to be trained on.
+            asked_for = PART_OF.get(name.lower()) in ("test", "val")
+            if parts.count("aside") < STRAYS_MOST * len(parts) and not asked_for:
+                return parts, folders
+    common = _common(folders)
+    return ["train"] * len(folders), [folder[common:] for folder in folders]
+
+
+def _two_parts(names):
+    """{folder: its part}, if one of `names` says train and another test or val; else empty."""
+    known = {name: part_of(name) or "aside" for name in names}
+    parts = set(known.values())
+    return known if "train" in parts and parts & {"test", "val"} else {}
+
+
+def _exact_parts(names):
+    """{folder: its part}, if all `names` are words for parts and for nothing else; else empty."""
+    known = {name: PART_OF.get(name.lower()) for name in names}
+    return known if None not in known.values() and set(known.values()) != {"aside"} else {}
+
+
+def _without_parts(parts, folders, level):
+    """The folders without the one at `level`, which is the part, and without what all share."""
+    rest = [folder[:level] + folder[level + 1 :] for folder in folders]
+    inside = [place for place, part in enumerate(parts) if part != "aside"]
+    for part in set(parts) - {"aside"}:  # seg_train/seg_train/<class>
+        own = [place for place in inside if parts[place] == part]
+        common = _common([rest[place] for place in own])
+        if common > level and part_of(rest[own[0]][level]) == part:
+            for place in own:
+                rest[place] = rest[place][:level] + rest[place][level + 1 :]
+    common = _common([rest[place] for place in inside])
+    return [folder[common:] for folder in rest]
+
+
+def _tell_aside(parts, entries):
+    left_out = [e.name for e, part in zip(entries, parts, strict=True) if part == "aside"]
+    if left_out:
+        warn(
+            f"{len(left_out)} of {len(entries)} pictures lie outside the training and the test "
+            f"part and are left out: {listed(left_out, 3)}"
+        )
 
 
 def _with_classes(train, classes, entries):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tf2gan.data.arrays import Part, assemble
 from tf2gan.data.files.stored import check_count
-from tf2gan.data.messages import reading
+from tf2gan.data.messages import listed, reading
 from tf2gan.data.names import part_of
 from tf2gan.errors import DataError
 from tf2gan.progress_bar import ProgressBar
@@ -22,8 +22,12 @@ def find_pixel_columns(entries):
     return [entry for entry in entries if COLUMN in _names(entry)]
 
 
-def load_pixel_column(entry, where, name, **wanted):
+def load_pixel_column(entries, where, name, **wanted):
     """Loads such a table: beside the pixels a column of labels, and one that names the part."""
+    if len(entries) > 1:
+        names = listed(sorted(entry.name for entry in entries))
+        raise DataError(f"{where} holds several data sets ({names}); give one of these files")
+    (entry,) = entries
     names = _names(entry)
     pixels, usage = names.index(COLUMN), names.index("usage") if "usage" in names else None
     others = [i for i in range(len(names)) if i not in (pixels, usage)]

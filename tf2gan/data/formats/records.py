@@ -95,4 +95,7 @@ def _label_bytes(entry):
 
 def _is_stl(entry, kind):
     pixels = STL_PIXELS if kind == "x" else 1
-    return entry.base.lower().endswith(f"_{kind}.bin") and entry.size % pixels == 0
+    is_named = entry.base.lower().endswith(f"_{kind}.bin")
+    if is_named and kind == "y" and entry.head.startswith(b"\0\0"):
+        return False  # IDX: labels here are 1 to 10
+    return is_named and entry.size % pixels == 0

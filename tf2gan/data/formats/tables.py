@@ -27,7 +27,7 @@ class Table(NamedTuple):
     columns: int
     label: int | None  # the column of labels; None if there is none or the content must tell
     text_label: bool
-    left_out: tuple  # columns that are no pixels
+    left_out: tuple  # columns that are neither pixels nor labels: numbers of rows, names of files
 
 
 def find_tables(entries):
@@ -61,24 +61,46 @@ def _look(entry):
     first, last = (line.split(separator) for line in (lines[0], lines[-1]))
     if len(first) < LEAST * LEAST or len(first) != len(last):
         return None
-    header = sum(map(_is_number, first)) < len(first) - 1
+    header = _is_header(first, last)
     names = [field.strip().lower() for field in first] if header else []
-    left_out = [i for i, field in enumerate(names) if field in LEFT_OUT]
+    left_out = {i for i, field in enumerate(names) if field in LEFT_OUT}
     labels = [i for i, field in enumerate(names) if ROLE_OF.get(field) == "labels"]
     text = [i for i, field in enumerate(last) if not _is_number(field) and i not in left_out]
-    if len(text) > 1 or (text and (text[0] not in (0, len(last) - 1) or not separator)):
+    if text and not separator:
         return None
-    label = next(iter(text or labels), None)
-    left_out += [] if label is None else [label]
-    pixels = len(first) - len(left_out)
+    if labels:
+        label = labels[0]
+        left_out |= {i for i in text if i != label}
+    elif len(text) == 1 and image_shape(len(first) - len(left_out) - 1):
+        label = text[0]
+    else:
+        label = None
+        left_out |= set(text)
+        if len(text) > 1 and image_shape(len(first) - len(left_out)):
+            return None  # which of them is the label, nothing tells
+    pixels = len(first) - len(left_out) - (label is not None)
     if not image_shape(pixels) and not (label is None and image_shape(pixels - 1)):
         return None
-    return Table(entry, separator, header, len(first), label, bool(text), tuple(left_out))
+    return Table(entry, separator, header, len(first), label, label in text, tuple(left_out))
+
+
+def _is_header(first, second):
+    """Whether a first line names the columns, with words or as pandas does with their numbers."""
+    numbers = [float(field) for field in first if _is_number(field)]
+    if len(numbers) < len(first) - 1 or any(
+        _is_number(below) and not _is_number(above)
+        for above, below in zip(first, second, strict=True)
+    ):
+        return True
+    return any(numbers == list(range(start, start + len(numbers))) for start in (0, 1))
 
 
 def _read(table):
     """The `Part` of a table, its values uint8 where they are whole and small, else float32."""
     entry, blocks, text_labels, values, dtype = table.entry, [], [], 0, np.uint8
+    converters = dict.fromkeys(table.left_out, lambda field: 0)
+    if table.text_label:
+        converters[table.label] = lambda field: text_labels.append(field.strip()) or 0
     with ProgressBar(f"reading {entry.base}", entry.size) as bar, entry.open() as file:
         if table.header:
             _line(file)
@@ -86,11 +108,9 @@ def _read(table):
             text += file.readline(LINE_MOST)
             lines = text.decode("utf-8", "replace").replace('"', "").splitlines()
             lines = [line for line in lines if line.strip()]
-            if table.text_label:
-                lines = [_without_label(table, line, text_labels) for line in lines]
             if not lines:
                 continue
-            block, dtype = _parse(table, lines, dtype)
+            block, dtype = _parse(table, lines, dtype, converters, text_labels)
             values += block.size
             check_count((values,), entry.where)
             blocks.append(block)
@@ -101,37 +121,29 @@ def _read(table):
     labels = np.array(text_labels) if table.text_label else None
     if table.label is not None and not table.text_label:
         labels = rows[:, table.label]
-    rows = np.delete(rows, table.left_out, axis=1) if table.left_out else rows
+    no_pixels = {*table.left_out, table.label} - {None}
+    rows = np.delete(rows, sorted(no_pixels), axis=1) if no_pixels else rows
     if is_emnist(entry.name):
         rows, labels = _upright(rows, labels)
     return Part(rows, labels, entry.where, f"labels of {entry.where}")
 
 
-def _parse(table, lines, dtype):
+def _parse(table, lines, dtype, converters, text_labels):
     """(the numbers of some lines `[lines, columns]`, their dtype: float32 once bytes don't do)."""
     where = table.entry.where
-    how = {"delimiter": table.separator, "comments": None, "ndmin": 2}
+    how = {"delimiter": table.separator, "comments": None, "ndmin": 2, "encoding": None}
+    how["converters"] = converters
+    before = len(text_labels)
     try:
         block = np.loadtxt(lines, dtype=dtype, **how)
     except ValueError:
         dtype = np.float32
+        del text_labels[before:]
         with reading(where, "cannot be read as a table of numbers"):
             block = np.loadtxt(lines, dtype=dtype, **how)
     if block.shape[1] != table.columns:
         raise DataError(f"{where} has rows of {block.shape[1]} numbers and of {table.columns}")
     return block, dtype
-
-
-def _without_label(table, line, labels):
-    """The line with 0 for its label, which goes to `labels`."""
-    if table.label == 0:
-        label, separator, rest = line.partition(table.separator)
-        line = f"0{separator}{rest}"
-    else:
-        rest, separator, label = line.rpartition(table.separator)
-        line = f"{rest}{separator}0"
-    labels.append(label.strip())
-    return line
 
 
 def _upright(rows, labels):
