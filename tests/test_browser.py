@@ -73,7 +73,7 @@ def test_the_pictures_load_and_the_slider_goes_back_in_time(page, address):
     )  # it follows the step, a moment later
     assert card.locator("img").evaluate(width) == 224
     pictures = page.locator("tf-image-loader img").all()
-    assert len(pictures) == 6 and {picture.evaluate(width) for picture in pictures} == {224}
+    assert len(pictures) == 7 and {picture.evaluate(width) for picture in pictures} == {224, 280}
 
 
 def test_the_row_of_the_run(page, address, run):

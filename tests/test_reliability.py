@@ -240,6 +240,9 @@ class Judge:
     def beside_nearest(self, pixels):
         return pixels
 
+    def by_class(self, pixels, columns):
+        return pixels[:columns]
+
     def classifier(self, pixels):
         return np.zeros((len(pixels), 2)), np.zeros((len(pixels), 10))
 
