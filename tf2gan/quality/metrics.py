@@ -63,7 +63,17 @@ def precision_recall(real, fake, real_radii=None):
     A point lies among others when it is within the distance of one of them to its k-th neighbour.
     """
     real_radii = neighbour_radii(real) if real_radii is None else real_radii
-    return _share_within(fake, real, real_radii), _share_within(real, fake, neighbour_radii(fake))
+    fake, fake_radii = tf.constant(fake), tf.constant(neighbour_radii(fake))
+    squares = tf.reduce_sum(fake**2, 1)
+    covered, among = [], np.zeros(len(fake), bool)
+    with ProgressBar("comparing images", len(real)) as bar:
+        for i in range(0, len(real), BLOCK):  # each distance once, for both figures
+            block = slice(i, i + BLOCK)
+            of_real, of_fake = _within(real[block], real_radii[block], fake, squares, fake_radii)
+            covered.append(of_real.numpy())
+            among |= of_fake.numpy()
+            bar.advance(BLOCK)
+    return float(among.mean()), float(np.concatenate(covered).mean())
 
 
 def neighbour_radii(points):
@@ -75,10 +85,6 @@ def nearest_neighbours(points, others):
     """Distances `[N]` to, and indices `[N]` of, the nearest of `others` `[M, F]` for each point."""
     nearest = _rowwise(_nearest, points, others)
     return np.linalg.norm(points - others[nearest], axis=1), nearest
-
-
-def _share_within(points, centres, radii):
-    return float(_rowwise(_within, points, centres, radii).mean())
 
 
 def _rowwise(reduce, points, others, *more):
@@ -115,8 +121,13 @@ def _nearest(points, others, squares):
 
 
 @_on_any
-def _within(points, others, squares, radii):
-    return tf.reduce_any(_squared_distances(points, others, squares) <= radii, 1)
+def _within(points, radii, others, squares, other_radii):
+    """Which points lie within the radius of one of the others, and which others of one of these."""
+    distances = _squared_distances(points, others, squares)
+    return (
+        tf.reduce_any(distances <= other_radii, 1),
+        tf.reduce_any(distances <= radii[:, tf.newaxis], 0),
+    )
 
 
 def _squared_distances(points, others, squares):
