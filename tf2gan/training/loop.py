@@ -37,8 +37,8 @@ from tf2gan.training.signals import StopSignals
 from tf2gan.training.windows import evaluation_steps, windows
 
 RECIPE_LINES = {  # what a run says at its start
-    "classic": "the original's; --recipe modern makes better digits, and sooner",
-    "modern": "for better digits, and sooner; --recipe classic is the original's",
+    "classic": "the original's; --recipe modern makes better images, and sooner",
+    "modern": "for better images, and sooner; --recipe classic is the original's",
 }
 
 
