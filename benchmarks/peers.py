@@ -20,13 +20,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from speed import original_networks
 
 from tf2gan.config import TrainConfig
 from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
 from tf2gan.data.images import tile_grid, to_pixels, to_unit, write_png
 from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
-from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.quality.ruler import Ruler
 from tf2gan.sampling import BLOCK, Sampler, plain
 
@@ -36,22 +36,12 @@ CHUNK = 10  # steps between two looks at the clock
 def original(data):
     """The original's loop: `predict`, two `train_on_batch`, the toggle; batches of 128."""
     images, batch = to_unit(data.images.astype(np.float32)), 128
-    d, g = build_discriminator(), build_generator()
-    d.trainable = False
-    d_on_g = keras.Sequential([g, d])
-    optimizers = [keras.optimizers.SGD(0.001, momentum=0.9, nesterov=True) for _ in range(2)]
-    d_on_g.compile(loss="binary_crossentropy", optimizer=optimizers[0])
-    d.trainable = True
-    d.compile(loss="binary_crossentropy", optimizer=optimizers[1])
+    iterate, g = original_networks(batch)
     draw = lambda count: np.random.uniform(-1, 1, (count, 100)).astype(np.float32)  # noqa: E731
 
     def train(step):
         for row in batch_rows(step, CHUNK, count=len(images), batch=batch):
-            x = np.concatenate((images[row], g.predict(draw(batch), verbose=0)))
-            d.train_on_batch(x, np.array([[1]] * batch + [[0]] * batch))
-            d.trainable = False
-            d_on_g.train_on_batch(draw(batch), np.array([[1]] * batch))
-            d.trainable = True
+            iterate(images[row])
         return step + CHUNK
 
     return train, lambda count: sampled(g, draw, count), batch

@@ -56,14 +56,16 @@ def naive(batch, steps):
     return ours(None, batch, steps)
 
 
-def original(batch, steps):
-    """The original's loop, line by line in Keras 3: `predict`, two `train_on_batch`, the toggle."""
+def original_networks(batch):
+    """The original's loop, line by line in Keras 3: `predict`, two `train_on_batch`, the toggle.
+
+    Returns (one iteration, a function of a batch of real images; the generator).
+    """
     import keras
     import numpy as np
 
     from tf2gan.networks.models import build_discriminator, build_generator
 
-    images = mnist_array()
     d, g = build_discriminator(), build_generator()
     d.trainable = False
     d_on_g = keras.Sequential([g, d])
@@ -72,17 +74,26 @@ def original(batch, steps):
     d.trainable = True
     d.compile(loss="binary_crossentropy", optimizer=optimizers[1])
 
+    def iterate(image_batch):
+        noise = np.random.uniform(-1, 1, (batch, 100)).astype(np.float32)
+        generated = g.predict(noise, verbose=0)
+        x = np.concatenate((image_batch, generated))
+        d.train_on_batch(x, np.array([[1]] * batch + [[0]] * batch))
+        noise = np.random.uniform(-1, 1, (batch, 100)).astype(np.float32)
+        d.trainable = False
+        d_on_g.train_on_batch(noise, np.array([[1]] * batch))
+        d.trainable = True
+
+    return iterate, g
+
+
+def original(batch, steps):
+    """The original's loop over the first batches."""
+    images, (iterate, _) = mnist_array(), original_networks(batch)
+
     def run():
         for index in range(steps):
-            noise = np.random.uniform(-1, 1, (batch, 100)).astype(np.float32)
-            image_batch = images[index * batch : (index + 1) * batch]
-            generated = g.predict(noise, verbose=0)
-            x = np.concatenate((image_batch, generated))
-            d.train_on_batch(x, np.array([[1]] * batch + [[0]] * batch))
-            noise = np.random.uniform(-1, 1, (batch, 100)).astype(np.float32)
-            d.trainable = False
-            d_on_g.train_on_batch(noise, np.array([[1]] * batch))
-            d.trainable = True
+            iterate(images[index * batch : (index + 1) * batch])
 
     return run
 

@@ -18,7 +18,7 @@ from tf2gan.recipes import (
     Recipe,
     differences,
 )
-from tf2gan.sizes import COLOR_MODES, read_size, size_text
+from tf2gan.sizes import COLOR_MODES, MODE_OF, read_size, size_text
 
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 RESUMABLE = (
@@ -150,13 +150,12 @@ class TrainConfig:
 
         The size and colour of its images, and the recipe's length where none is given.
         """
-        modes = {channels: mode for mode, channels in COLOR_MODES.items()}
         batches = max(1, len(data.images) // self.batch)
         default = max(EPOCHS[self.recipe], math.ceil(LEAST_STEPS[self.recipe] / batches))
         return dataclasses.replace(
             self,
             image_size=data.image_size,
-            color_mode=modes[data.channels],
+            color_mode=MODE_OF[data.channels],
             epochs=self.epochs or default,
         )
 

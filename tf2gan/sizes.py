@@ -6,6 +6,7 @@ from tf2gan.errors import UsageError
 
 LEAST, MOST, MULTIPLE = 12, 128, 4  # pixels a side; D's two poolings and valid convolution need 12
 COLOR_MODES = {"grayscale": 1, "rgb": 3}  # Keras' words: channels
+MODE_OF = {channels: mode for mode, channels in COLOR_MODES.items()}
 
 
 def read_size(value):

@@ -98,7 +98,7 @@ def parse_flags(args=None):
 
 def find_label(data, name):
     """The index of the class `name` of a data set; `UsageError` where it has none of that name."""
-    if len(data.class_names) < 2:
+    if not data.has_classes:
         raise UsageError(f"--label {name}: {data.name} has no classes to choose from")
     if name not in data.class_names:
         known = ", ".join(data.class_names[:20]) + (", …" if len(data.class_names) > 20 else "")

@@ -38,11 +38,20 @@ class Data:
         """1 for grey, 3 for colour."""
         return self.images.shape[3]
 
+    @property
+    def has_classes(self):
+        """Whether there are labels, of at least two kinds."""
+        return len(self.class_names) > 1
+
+    @property
+    def test_count(self):
+        """How many images are held out."""
+        return 0 if self.test_images is None else len(self.test_images)
+
     def line(self):
         """What the data are, on one line that scripts may rely on."""
-        held_out = 0 if self.test_images is None else len(self.test_images)
         return (
             f"data: {len(self.images)} training images "
             f"{size_text(self.image_size)}x{self.channels}, "
-            f"{len(self.class_names)} classes, {held_out} test images"
+            f"{len(self.class_names)} classes, {self.test_count} test images"
         )

@@ -30,6 +30,11 @@ def part_of(name):
     return next((PART_OF[word] for word in words(name) if word in PART_OF), None)
 
 
+def part_of_file(entry, *, alone):
+    """The part that an entry holds, by its name or else its folders; alone it is trained on."""
+    return "train" if alone else part_of(entry.base) or part_of(entry.name) or "train"
+
+
 def roles_of(name):
     """What an array's name says it holds: a set of `images` and `labels`; may be empty or both."""
     return {ROLE_OF[word] for word in words(name) if word in ROLE_OF}

@@ -11,9 +11,8 @@ from tf2gan.data.images import check_out, tile_grid, write_png
 from tf2gan.data.load import load_data
 from tf2gan.data.messages import shown
 from tf2gan.errors import UsageError, brief
-from tf2gan.sizes import COLOR_MODES
+from tf2gan.sizes import MODE_OF
 
-MODES = {channels: mode for mode, channels in COLOR_MODES.items()}
 LEAST_IMAGES = 4  # in a file: precision and recall look at three neighbours of each
 
 
@@ -104,7 +103,7 @@ def main(args=None):
         config = TrainConfig.read(run) if run else TrainConfig()
         size, mode = config.image_size, config.color_mode
         if images is not None and flags.data:  # pictures are brought to what imitates them
-            size, mode = images.shape[1:3], MODES[images.shape[3]]
+            size, mode = images.shape[1:3], MODE_OF[images.shape[3]]
         data = load_data(flags.data or config.data, size, mode)
         if images is not None and images.shape[1:] != data.images.shape[1:]:
             raise UsageError(
@@ -165,7 +164,7 @@ def load_images(path):
     found = f"{images.dtype} {list(images.shape)}"
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    right = images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in MODES
+    right = images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in MODE_OF
     if not right or len(images) < LEAST_IMAGES:
         expected = f"uint8 [N, H, W] or [N, H, W, 3], N >= {LEAST_IMAGES}"
         raise UsageError(f"{path} holds {found}; expected {expected}")

@@ -166,18 +166,13 @@ def distorted(images, transforms):
     )
 
 
-def has_classes(data):
-    """Whether a data set has labels, of at least two kinds."""
-    return len(data.class_names) > 1
-
-
 def data_key(data):
     """A hash of what a data set's classifier is trained on: its training images and labels."""
     digest = hashlib.sha256()
     for i in range(0, len(data.images), BLOCK):
         check_unchanged(data.images)
         digest.update(np.ascontiguousarray(data.images[i : i + BLOCK]))
-    if has_classes(data):
+    if data.has_classes:
         digest.update(np.ascontiguousarray(data.labels, dtype="<i8"))
     if data.images.shape[1:] != (28, 28, 1):
         digest.update(str(data.images.shape).encode())
@@ -196,7 +191,7 @@ def load_classifier(data):
     if key != MNIST_KEY:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
         path = cache / "tf2gan" / f"classifier-{key[:32]}.keras"
-    classes = len(data.class_names) if has_classes(data) else CLUSTERS
+    classes = len(data.class_names) if data.has_classes else CLUSTERS
     model = build_classifier(classes, data.image_size, data.channels)
     try:
         model.load_weights(path)
@@ -217,7 +212,7 @@ def name_of(model):
 
 def _train_and_keep(data, classes, path):
     print(f"training the classifier that measures quality, once for {data.name}", flush=True)
-    labels = data.labels if has_classes(data) else cluster(data.images, classes)
+    labels = data.labels if data.has_classes else cluster(data.images, classes)
     model = train_classifier(data.images, labels, classes)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import functools
 import numpy as np
 
 from tf2gan.data.batches import subset
-from tf2gan.quality.classifier import CLUSTERS, has_classes, load_classifier
+from tf2gan.quality.classifier import CLUSTERS, load_classifier
 from tf2gan.quality.metrics import (
     classifier_score,
     frechet_distance,
@@ -122,9 +122,9 @@ class Ruler:
     def __init__(self, data):
         self._data = data
         self.classifier, self.name = load_classifier(data)
-        self.class_names = data.class_names if has_classes(data) else ()
+        self.class_names = data.class_names if data.has_classes else ()
         self._pool = subset(np.arange(len(data.images)), POOL)
-        self._reference, rows = data.test_images, np.arange(_held_out(data))
+        self._reference, rows = data.test_images, np.arange(data.test_count)
         self._rest = np.arange(len(self._pool))  # of the pool, what is no part of the reference
         if len(rows) < LEAST:
             half = subset(self._rest, len(self._pool) // 2)
@@ -229,10 +229,6 @@ class Ruler:
         _, nearest = nearest_neighbours(self.classifier(pixels)[0], self._training[0])
         pairs = np.stack([pixels, self._data.images[self._pool[nearest]]], 1)
         return pairs.reshape(-1, *pixels.shape[1:])
-
-
-def _held_out(data):
-    return 0 if data.test_images is None else len(data.test_images)
 
 
 def why_not(data):

@@ -6,7 +6,7 @@ import threading
 import zipfile
 
 from tf2gan.data.files.entries import ENTRIES_MOST, Entry, is_hidden
-from tf2gan.data.files.unpack import FREE, RATIO
+from tf2gan.data.files.unpack import check_ratio
 from tf2gan.data.messages import reading, shown
 from tf2gan.errors import DataError
 
@@ -58,11 +58,7 @@ def _zip_entries(entry, archive):
         raise DataError(f"{entry.where} {PYTORCH}")
     unpacked = sum(info.file_size for info in infos)
     packed = sum(info.compress_size for info in infos)
-    if unpacked > FREE and unpacked > RATIO * min(packed, entry.size):
-        raise DataError(
-            f"{entry.where} unpacks to {unpacked} bytes, more than {RATIO} times what it takes; "
-            "no data set does"
-        )
+    check_ratio(unpacked, min(packed, entry.size), entry.where)
     return [
         Entry(
             _tidy(info.filename),

@@ -17,6 +17,14 @@ UNPACKERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 PACKED_SUFFIX = re.compile(r"\.(gz|bz2|xz)$", re.I)
 
 
+def check_ratio(unpacked, packed, where):
+    """Raises `DataError` where `packed` bytes become more than those of any data set."""
+    if unpacked > FREE and unpacked > RATIO * packed:
+        raise DataError(
+            f"{where} unpacks to more than {RATIO} times its {packed} bytes; no data set does"
+        )
+
+
 class Unpacked(io.RawIOBase):
     """What comes out of a compressed entry, until it is more than data can be."""
 
@@ -41,11 +49,7 @@ class Unpacked(io.RawIOBase):
         with reading(entry.where):
             count = self._file.readinto(buffer)
         self._done += count
-        if self._done > FREE and self._done > RATIO * entry.packed_size:
-            raise DataError(
-                f"{entry.where} unpacks to more than {RATIO} times its {entry.packed_size} bytes; "
-                "no data set does"
-            )
+        check_ratio(self._done, entry.packed_size, entry.where)
         return count
 
     def tell(self):

@@ -7,7 +7,7 @@ import numpy as np
 
 from tf2gan.data.arrays import image_shape
 from tf2gan.data.files.stored import check_count
-from tf2gan.data.files.unpack import FREE, RATIO
+from tf2gan.data.files.unpack import check_ratio
 from tf2gan.data.formats.named import Named
 from tf2gan.data.messages import reading
 from tf2gan.data.names import is_emnist
@@ -61,7 +61,7 @@ def matlab_arrays(entry):
         content = entry.read(FILE_MOST)
         for name, shape, _ in scipy_io.whosmat(io.BytesIO(content)):
             check_count(shape, f"{name} in {entry.where}")
-            _check_packing(math.prod(shape), entry.packed_size, f"{name} in {entry.where}")
+            check_ratio(math.prod(shape), entry.packed_size, f"{name} in {entry.where}")
         tree = scipy_io.loadmat(io.BytesIO(content), simplify_cells=True)
     found = []
     waiting = [("", tree)]
@@ -90,17 +90,12 @@ def _hdf5_array(entry, name, item, reversed_axes):
     where = f"{name} in {entry.where}"
 
     def read():
-        _check_packing(item.nbytes, item.id.get_storage_size(), where)
+        check_ratio(item.nbytes, item.id.get_storage_size(), where)
         with reading(where):
             return item[...].T if reversed_axes else item[...]
 
     shape = item.shape[::-1] if reversed_axes else item.shape
     return Named(f"{entry.stem}/{name}", where, shape, item.dtype, read)
-
-
-def _check_packing(unpacked, packed, where):
-    if unpacked > FREE and unpacked > RATIO * packed:
-        raise DataError(f"{where} unpacks {packed} bytes to {unpacked}; no data set does")
 
 
 def _with_images_first(arrays, turned=False):

@@ -5,12 +5,12 @@ import json
 import numpy as np
 
 from tf2gan.data.dataset import Data
-from tf2gan.data.files.unpack import FREE, RATIO
+from tf2gan.data.files.unpack import FREE, check_ratio
 from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.formats.hdf5 import for_library, needed
 from tf2gan.data.labels import as_values, encode
 from tf2gan.data.messages import listed, reading
-from tf2gan.data.names import natural, part_of
+from tf2gan.data.names import natural, part_of_file
 from tf2gan.errors import DataError
 
 IMAGES = ("image", "img", "images", "picture")
@@ -24,8 +24,8 @@ def load_parquet(entries, where, name, stack, *, image_size=None, color_mode=Non
     parquet = needed("pyarrow.parquet", where)
     groups = {}
     for entry in sorted(entries, key=lambda entry: natural(entry.name)):
-        part = part_of(entry.base) or part_of(entry.name) or "train"
-        groups.setdefault("train" if len(entries) == 1 else part, []).append(entry)
+        part = part_of_file(entry, alone=len(entries) == 1)
+        groups.setdefault(part, []).append(entry)
     if "train" not in groups:
         raise DataError(f"{where} has no training part, only {listed([e.name for e in entries])}")
     held_out = groups.get("test") or groups.get("val") or []
@@ -63,7 +63,7 @@ def _rows(files, labels):
             count = _batch(entry, file.metadata, columns)
             for batch in file.iter_batches(batch_size=count, columns=columns):
                 unpacked += batch.nbytes
-                _check_ratio(entry, unpacked)
+                check_ratio(unpacked, entry.packed_size, entry.where)
                 given = batch[label_column].to_pylist() if label_column else [None] * len(batch)
                 for value, label in zip(batch[column], given, strict=True):
                     value = value.as_py()
@@ -100,17 +100,9 @@ def _batch(entry, metadata, columns):
                 if any(f"{piece.path_in_schema}.".startswith(f"{name}.") for name in columns)
             )
         )
-    _check_ratio(entry, sum(groups))
+    check_ratio(sum(groups), entry.packed_size, entry.where)
     most = min(max(BATCH_MOST, 4 * entry.packed_size), FREE)
     return min(max(most // max([1, *groups]), 1), BATCH)
-
-
-def _check_ratio(entry, unpacked):
-    if unpacked > FREE and unpacked > RATIO * entry.packed_size:
-        raise DataError(
-            f"{entry.where} unpacks to more than {RATIO} times its {entry.packed_size} bytes; "
-            "no data set does"
-        )
 
 
 def _columns(schema, entry):

@@ -8,7 +8,7 @@ from tf2gan.data.arrays import Part, assemble, image_shape
 from tf2gan.data.files.entries import Entry
 from tf2gan.data.files.stored import check_count
 from tf2gan.data.messages import listed, reading
-from tf2gan.data.names import ROLE_OF, is_emnist, part_of
+from tf2gan.data.names import ROLE_OF, is_emnist, part_of_file
 from tf2gan.errors import DataError
 from tf2gan.progress_bar import ProgressBar
 from tf2gan.sizes import LEAST
@@ -39,9 +39,8 @@ def load_tables(tables, where, name, **wanted):
     """Loads tables, one a part; `wanted`: `image_size` and `color_mode`."""
     groups = {}
     for table in tables:
-        entry = table.entry
-        part = part_of(entry.base) or part_of(entry.name) or "train"
-        groups.setdefault("train" if len(tables) == 1 else part, []).append(table)
+        part = part_of_file(table.entry, alone=len(tables) == 1)
+        groups.setdefault(part, []).append(table)
     train, held_out = groups.get("train", []), groups.get("test") or groups.get("val") or []
     if not train or len(train) > 1 or len(held_out) > 1:
         names = listed(sorted(table.entry.name for table in tables))
