@@ -1,11 +1,17 @@
 """What people would run instead, for as many minutes: python benchmarks/peers.py
 
 The original's loop, TensorFlow's DCGAN tutorial, and both recipes of this code, each alone on the
-machine, by the same ruler: 10,000 images against MNIST's test images. Only training counts as time.
-What differs beside the training is said in docs/quality.md. Run it on an idle machine.
+machine, by the same ruler: 10,000 images against MNIST's test images. What differs beside the
+training is said in docs/quality.md.
+
+A minute is as many steps as fit into one by the pace that is measured first, for all contestants,
+on an idle machine; it stands in the file of `--pace`. The training itself can then share the
+machine with other work, and its figures are those of an idle one.
 """
 
 import argparse
+import json
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -30,7 +36,8 @@ from tf2gan.gan import GAN
 from tf2gan.quality.ruler import Ruler
 from tf2gan.sampling import BLOCK, Sampler, plain
 
-CHUNK = 10  # steps between two looks at the clock
+CHUNK = 10  # steps of one call
+PACED = 6  # calls that are timed, after one that is not
 
 
 def original(data):
@@ -144,34 +151,63 @@ def main():
     parser.add_argument(
         "--minutes", type=float, nargs="+", default=[5, 10, 20, 30], help="(default: 5 10 20 30)"
     )
+    parser.add_argument(
+        "--pace",
+        type=Path,
+        metavar="FILE.json",
+        help="seconds a step of each: read where it is there, otherwise measured and written",
+    )
     parser.add_argument("--pictures", type=Path, help="folder for a grid of each at its end")
     flags = parser.parse_args()
     data = load_data("mnist")
+    pace = json.loads(flags.pace.read_text()) if flags.pace and flags.pace.exists() else {}
+    for name in flags.names or CONTESTANTS:
+        if name not in pace:
+            pace[name] = seconds_a_step(name, data)
+    if flags.pace:
+        flags.pace.write_text(json.dumps(pace) + "\n")
     ruler = Ruler(data)
     print("| | minutes | epochs | Frechet distance | KID | precision | recall | top class |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name in flags.names or CONTESTANTS:
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(0)
-        train, sample, batch = CONTESTANTS[name](data)
-        seconds, step = 0.0, 0
+        train, sample, batch = start(name, data)
+        step = 0
         for minutes in flags.minutes:
-            before = -1
-            while seconds < 60 * minutes and before != step:
-                started, before = time.perf_counter(), step
-                step = train(step)
-                seconds += time.perf_counter() - started
+            last, before = round(60 * minutes / pace[name]), -1
+            while step < last and before != step:  # a recipe of a length of its own ends there
+                before, step = step, train(step)
             quality = ruler.measure(sample(ruler.count))
             epochs = step / batches_per_epoch(len(data.images), batch)
             print(
-                f"| {name} | {seconds / 60:.1f} | {epochs:.1f} | {quality.frechet:.1f} "
+                f"| {name} | {step * pace[name] / 60:.1f} | {epochs:.1f} | {quality.frechet:.1f} "
                 f"| {quality.kid:.3g} | {quality.precision:.3f} | {quality.recall:.3f} "
                 f"| {quality.histogram.max():.1%} |",
                 flush=True,
             )
+            if before == step:
+                break
         if flags.pictures:
             flags.pictures.mkdir(parents=True, exist_ok=True)
             write_png(flags.pictures / f"{name}.png", tile_grid(sample(64)))
+
+
+def start(name, data):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    return CONTESTANTS[name](data)
+
+
+def seconds_a_step(name, data):
+    """The median of some calls, on an idle machine."""
+    train, _, _ = start(name, data)
+    step, times = train(0), []
+    for _ in range(PACED):
+        started = time.perf_counter()
+        step = train(step)
+        times.append((time.perf_counter() - started) / CHUNK)
+    pace = statistics.median(times)
+    print(f"{name}: {1000 * pace:.1f} ms a step", file=sys.stderr)
+    return pace
 
 
 if __name__ == "__main__":
