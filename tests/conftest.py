@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tf2gan  # before any test imports TensorFlow, whose kernels it chooses
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -143,8 +145,6 @@ def small(digits):
 @pytest.fixture(scope="session")
 def trained(small, tmp_path_factory):
     """(logdir, run folder) of one finished small run; tests only read it."""
-    import tf2gan
-
     logdir = tmp_path_factory.mktemp("runs")
     return logdir, tf2gan.train(tf2gan.TrainConfig(**small), logdir)
 
@@ -155,7 +155,5 @@ def measured(measurable, tmp_path_factory):
 
     Tests that want it run in one process: `pytest.mark.xdist_group("measured")`.
     """
-    import tf2gan
-
     config = tf2gan.TrainConfig(**{**measurable, "recipe": "modern", "steps": 4})
     return tf2gan.train(config, tmp_path_factory.mktemp("measured"))

@@ -102,6 +102,14 @@ extra                                     | there is no flag 'extra'
 --data idx-test                           | no training images
 --data pictures                           | a.png cannot be read as a picture
 --data fine.npz --batch 13                | has 12 images, less than one batch of 13
+--start-from nowhere                      | --start-from nowhere: there is no such file, and no run
+--start-from LONG                         | there is no such file, and no run of that name in runs/
+--start-from folder                       | there is no such file, and no run
+--start-from fresh/00000-a                | no run of that name in runs/ that has a checkpoint
+--start-from mnist --start-from-discriminator text.txt | leave out --start-from-discriminator
+--start-from text.txt --start-from-discriminator nope  | nope: there is no such file
+--start-from-discriminator text.txt       | --start-from-discriminator goes with --start-from
+--resume --logdir fresh --start-from mnist | --start-from mnist contradicts the run
 --resume                                  | there is no run in runs/; train one first
 --resume nope                             | there is no run 'nope'
 --resume ../..                            | there is no run '../..'
@@ -124,6 +132,8 @@ extra                                     | there is no flag 'extra'
 --resume 00000 --logdir gone              | 'gone.npz' is no file or folder
 """
 TRAIN_WITH_TENSORFLOW = """
+--data fine.npz --batch 4 --start-from text.txt    | text.txt holds no weights of the generator
+--data color.npz --batch 4 --start-from mnist      | is for images of 28x28, grayscale
 --data fine.npz --batch 4 --logdir text.txt        | no run folder can be made in text.txt
 --data fine.npz --batch 4 --logdir text.txt/inside | no run folder can be made in text.txt/inside
 --data fine.npz --batch 4 --logdir loop            | no run folder can be made in loop
@@ -151,6 +161,20 @@ GENERATE = """
 --weights folder                                | folder is no file
 --weights LONG                                  | is no file
 --discriminator-weights text.txt                | --discriminator-weights goes with --weights
+--pretrained cats                               | invalid choice: 'cats'
+--pretrained --run 0                            | --pretrained and --run choose the networks
+--pretrained --weights text.txt                 | --pretrained and --weights choose the networks
+--pretrained --checkpoint best                  | --pretrained and --checkpoint choose the networks
+--pretrained --image-size 32                    | --image-size goes with --weights
+--pretrained --label cat                        | the classes of mnist are 0, 1, 2
+--pretrained --project nope.png                 | --project nope.png: there is no such picture
+--pretrained --project folder                   | --project folder: there is no such picture
+--pretrained --project text.txt --label 7       | one picture; leave out --label
+--pretrained --project text.txt --nice          | one picture; leave out --select nice
+--pretrained --project text.txt --interpolate   | one picture; leave out --interpolate
+--pretrained --project text.txt                 | text.txt is no data set that can be read
+--pretrained --project few.npz                  | few.npz holds 12 images; give one picture
+--logdir nowhere                                | --pretrained; or train one first
 --weights text.txt --run 0                      | --run and --checkpoint choose a run's weights
 --weights text.txt --interpolate --batch 12     | --batch 12 must be 16, 24, 32 or so
 --weights text.txt --nice                       | --select nice with --weights needs --discriminator
@@ -163,6 +187,19 @@ GENERATE = """
 """
 GENERATE_WITH_TENSORFLOW = """
 --weights text.txt                              | text.txt holds no weights of the generator
+"""
+
+
+EXPORT = """
+nope --to a                                     | nope is no run; give a run's path, or mnist
+text.txt --to a                                 | text.txt is no run
+mnist                                           | required: --to
+mnist --to a.h5                                 | --to is a.h5; it must be a folder, or end in .onnx
+mnist --to folder                               | --to folder is there already
+mnist --to text.txt/a                           | --to text.txt/a: .*text.txt is no folder
+mnist --to LONG                                 | File name too long
+mnist --to a --output int8                      | invalid choice: 'int8'
+mnist --to a --checkpoint best                  | --checkpoint is for a run; leave it out
 """
 
 
@@ -284,6 +321,11 @@ def test_generate_refuses(place, args, said):
 @pytest.mark.parametrize("args, said", cases(GENERATE_WITH_TENSORFLOW))
 def test_generate_refuses_a_file(place, args, said):
     check(place, "generate.py", args, said, no_tensorflow=False)
+
+
+@pytest.mark.parametrize("args, said", cases(EXPORT))
+def test_export_refuses(place, args, said):
+    check(place, "tf2gan/export.py", args, said, no_tensorflow=True)
 
 
 # The readers: whatever a file holds, they load it or raise the project's own error.

@@ -24,7 +24,7 @@ from tf2gan import distribution
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
 from tf2gan.gan import METRICS
-from tf2gan.runs.checkpoints import checkpoint_steps
+from tf2gan.runs.folders import checkpoint_steps
 
 BIAS = 3  # among G's weights the one that feeds BatchNormalization, which takes it out again
 

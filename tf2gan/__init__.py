@@ -19,6 +19,7 @@ _MODULES = {  # public name: the module that holds it
     "build_discriminator": "networks.models",
     "load_weights": "runs.weights",
     "load_run": "runs.weights",
+    "load_pretrained": "runs.pretrained",
     "train": "training.loop",
     "resume": "training.loop",
 }

@@ -14,6 +14,7 @@ from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.knobs import nearest
 
 SELECTIONS = ("plain", "nice", "rejection")  # how generated images are chosen
+PRETRAINED = ("mnist",)  # the data whose trained networks come with the package
 
 
 class Parser(argparse.ArgumentParser):

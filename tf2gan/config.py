@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import os
 import re
 from pathlib import Path
 
@@ -85,6 +86,14 @@ class TrainConfig:
     seed: int = knob(
         0, "everything random follows from it and the step", at_least=0, at_most=2**31 - 1
     )
+    start_from: str | None = knob(
+        None,
+        "begin from trained networks, the optimizers and the step at zero: mnist (the package's "
+        "own), a run, or a file of a generator's weights",
+    )
+    start_from_discriminator: str | None = knob(
+        None, "the discriminator's weights, where --start-from is a file of a generator's"
+    )
     mixed_precision: str | None = knob(
         None,
         "compute in a smaller type, weights in float32: auto chooses the fast one for the device; "
@@ -117,6 +126,9 @@ class TrainConfig:
             if not isinstance(self.recipe_values, Recipe):
                 changed = RECIPES[self.recipe].with_changes(self.recipe_values or {})
                 object.__setattr__(self, "recipe_values", changed)
+        for name in ("start_from", "start_from_discriminator"):
+            if isinstance(getattr(self, name), os.PathLike):
+                object.__setattr__(self, name, os.fspath(getattr(self, name)))
         if self.image_size is not None:
             object.__setattr__(self, "image_size", read_size(self.image_size))
         for field in flags_of(self):
@@ -129,6 +141,10 @@ class TrainConfig:
             )
         if not self.data or "\0" in self.data:
             raise UsageError(f"data is {self.data!r}; give mnist, fashion_mnist or a path")
+        if self.start_from_discriminator is not None and not self.start_from:
+            raise UsageError(
+                "--start-from-discriminator goes with --start-from, a file of a generator's weights"
+            )
         if self.name is not None and not NAME_PATTERN.fullmatch(self.name):
             raise UsageError(
                 f"name is {self.name[:100]!r}; use 1 to 80 letters, digits, '_', '-' or '.', "

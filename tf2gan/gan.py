@@ -163,6 +163,13 @@ class GAN:
         metrics.update(self.generator_step(generator_latents, shifts))
         return metrics
 
+    def begin_with(self, generator_weights, discriminator_weights=None):
+        """Sets the networks' weights, lists of arrays; the optimizers and the step stay as new."""
+        for network in (self.generator, self.averaged_generator):
+            network.set_weights(generator_weights)
+        if discriminator_weights:
+            self.discriminator.set_weights(discriminator_weights)
+
     @property
     def variables(self):
         """Every Keras variable of the networks and optimizers."""

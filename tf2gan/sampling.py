@@ -137,5 +137,25 @@ def interpolation(count, *, seed, steps=INTERPOLATION_STEPS):
     place = np.arange(count) * segments / count
     first = place.astype(int)
     angle = ((place - first) * np.pi / 2)[:, None]
-    points = np.cos(angle) * corners[first] + np.sin(angle) * corners[(first + 1) % segments]
-    return tf.math.erf(tf.constant(points / np.sqrt(2), tf.float32))
+    return uniform(np.cos(angle) * corners[first] + np.sin(angle) * corners[(first + 1) % segments])
+
+
+def walk(first, last, count):
+    """Latents `[count, 100]` from one latent `[100]` to another, both among them.
+
+    It turns between the Gaussian points of the two, as `interpolation` does.
+    """
+    ends = gaussian(np.stack([first, last]))
+    angle = (np.linspace(0, np.pi / 2, count))[:, None]
+    return uniform(np.cos(angle) * ends[0] + np.sin(angle) * ends[1])
+
+
+def uniform(points):
+    """The latents in U(-1, 1) that Gaussian points stand for; float32, of the same shape."""
+    return tf.math.erf(tf.cast(points / np.sqrt(2), tf.float32))
+
+
+def gaussian(latents):
+    """The Gaussian points that latents stand for; what is at the very edge, a little inside."""
+    inside = tf.clip_by_value(tf.cast(latents, tf.float32), -1 + 1e-6, 1 - 1e-6)
+    return tf.math.erfinv(inside) * np.float32(np.sqrt(2))

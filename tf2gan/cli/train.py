@@ -13,6 +13,7 @@ from tf2gan.errors import UsageError
 from tf2gan.knobs import kind_of
 from tf2gan.recipes import help_text, read_changes
 from tf2gan.runs.folders import find_run, generate_command
+from tf2gan.runs.start import find_start, load_start
 
 PREVIEWED = 64  # images in the grid of --dry-run
 
@@ -112,8 +113,12 @@ def main(args=None):
             config = TrainConfig(**settings)
         if flags["out"]:
             check_preview(flags["out"], flags["dry_run"])
+        start = None if run else find_start(config, flags["logdir"])
         config, data = load_training_data(config)
         if flags["dry_run"]:
+            if start:
+                import_tensorflow()
+                load_start(config, start)  # says what does not fit
             print(data.line(), config.to_json(), sep="\n", end="")
             print(f"plan: {total_steps(config, data)} steps, {config.title}")
             if flags["out"]:

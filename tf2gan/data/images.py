@@ -3,6 +3,7 @@
 No TensorFlow here: generation and tests handle pictures without it.
 """
 
+import io
 import math
 import os
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tf2gan.data.arrays import check_unchanged
 from tf2gan.errors import UsageError
 from tf2gan.progress_bar import ProgressBar
 from tf2gan.runs.files import PARTIAL, replacing
@@ -65,6 +67,38 @@ def as_pictures(images):
     return images[..., 0] if images.ndim == 4 and images.shape[3] == 1 else images
 
 
+def side_by_side(pictures):
+    """Pictures beside one another on black, in colour if one of them is."""
+    if any(picture.ndim == 3 for picture in pictures):
+        pictures = [np.stack([p] * 3, -1) if p.ndim == 2 else p for p in pictures]
+    high = max(picture.shape[0] for picture in pictures)
+    below = [[(0, high - p.shape[0])] + [(0, 0)] * (p.ndim - 1) for p in pictures]
+    return np.concatenate([np.pad(p, ends) for p, ends in zip(pictures, below, strict=True)], 1)
+
+
+def nearest_images(images, picture, count, *, block=4096):
+    """The images `[N, H, W, C]` with the least mean square from a picture `[H, W, C]`.
+
+    Returns:
+      (uint8 `[count, H, W, C]`, the roots of those mean squares `[count]`, 0 to 1), nearest first.
+    """
+    wanted = picture.reshape(-1).astype(np.float32)
+    squares = []
+    for i in range(0, len(images), block):
+        check_unchanged(images)
+        squares.append(np.mean((images[i : i + block].reshape(-1, wanted.size) - wanted) ** 2, 1))
+    squares = np.concatenate(squares)
+    nearest = np.argsort(squares, kind="stable")[:count]
+    return images[nearest], np.sqrt(squares[nearest]) / 255
+
+
+def png_bytes(picture):
+    """A picture, uint8 `[H, W]` or `[H, W, 3]`, as a PNG file in memory."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG")
+    return file.getvalue()
+
+
 def write_png(path, picture):
     """Writes a picture, uint8 `[H, W]` or `[H, W, 3]`; whole or not at all."""
     with replacing(path) as partial:
@@ -112,12 +146,12 @@ def check_out(path):
         raise UsageError(f"--out {path}: {error.strerror}") from error
 
 
-def write_images(path, images, *, columns=None, seconds_per_frame=0.25):
+def write_images(path, images, *, columns=None, seconds_per_frame=0.25, latents=None):
     """Writes uint8 images `[N, H, W, C]` in the format that the suffix of `path` names.
 
     `.png` is one grid, `.gif` one image a frame, `.npz` an array `images` and `.npy` the array
     itself, `[N, H, W]` where they are grey; anything else is a folder that gets one PNG an image,
-    `000000.png` first.
+    `000000.png` first. An `.npz` takes the latents too, if they are given.
     """
     path = Path(path)
     check_out(path)
@@ -132,7 +166,8 @@ def write_images(path, images, *, columns=None, seconds_per_frame=0.25):
     else:
         with replacing(path) as partial:
             if path.suffix == ".npz":
-                np.savez_compressed(partial, images=as_pictures(images))
+                more = {} if latents is None else {"latents": latents}
+                np.savez_compressed(partial, images=as_pictures(images), **more)
             else:
                 np.save(partial, as_pictures(images))
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ def load_mnist():
         raise DataError(f"{MNIST_FILE} is damaged (its SHA-256 is wrong); install tf2gan again")
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return from_arrays(*(file[name] for name in ARRAYS), name="mnist")
+
+
+def has_fashion_mnist():
+    """Whether Keras has downloaded it already."""
+    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets"
+    return (folder / "fashion-mnist" / "train-images-idx3-ubyte.gz").is_file()
 
 
 def load_fashion_mnist():

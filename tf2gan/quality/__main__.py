@@ -1,11 +1,18 @@
-"""How good generated images are, as a table: python -m tf2gan.quality RUN|FILE.npz"""
+"""How good generated images are, as a table: python -m tf2gan.quality RUN|mnist|FILE.npz"""
 
 import os
 from pathlib import Path
 
 import numpy as np
 
-from tf2gan.commands import SELECTIONS, Parser, check_seed, import_tensorflow, run_command
+from tf2gan.commands import (
+    PRETRAINED,
+    SELECTIONS,
+    Parser,
+    check_seed,
+    import_tensorflow,
+    run_command,
+)
 from tf2gan.config import TrainConfig
 from tf2gan.data.images import check_out, tile_grid, write_png
 from tf2gan.data.load import load_data
@@ -54,8 +61,9 @@ def parse_flags(args=None):
     )
     parser.add_argument(
         "what",
-        metavar="RUN|FILE.npz",
-        help="a run's path, or an .npz or .npy of images from generate.py --out",
+        metavar="RUN|mnist|FILE.npz",
+        help="a run's path, mnist for the trained networks of the package, or an .npz or .npy of "
+        "images from generate.py --out",
     )
     parser.add_argument(
         "--data",
@@ -91,19 +99,25 @@ def main(args=None):
     flags = parse_flags(args)
 
     def command():
-        run = Path(flags.what) if os.path.isfile(Path(flags.what) / "config.json") else None
+        pretrained = flags.what in PRETRAINED
+        is_run = not pretrained and os.path.isfile(Path(flags.what) / "config.json")
+        run = Path(flags.what) if is_run else None
         check_seed(flags.seed)
-        if not run and (flags.select != "plain" or flags.checkpoint):
-            raise UsageError(f"--select and --checkpoint are for a run; {flags.what} is none")
+        if not run and flags.checkpoint:
+            raise UsageError(f"--checkpoint is for a run; {flags.what} is none")
+        if not run and not pretrained and flags.select != "plain":
+            raise UsageError(f"--select is for networks; {flags.what} is a file of images")
         if flags.nearest:
             if Path(flags.nearest).suffix != ".png":
                 raise UsageError(f"--nearest is {flags.nearest}; it must end in .png")
             check_out(flags.nearest)
-        images = None if run else load_images(flags.what)
+        images = None if run or pretrained else load_images(flags.what)
         config = TrainConfig.read(run) if run else TrainConfig()
         size, mode = config.image_size, config.color_mode
         if images is not None and flags.data:  # pictures are brought to what imitates them
             size, mode = images.shape[1:3], MODE_OF[images.shape[3]]
+        if pretrained:
+            size, mode = (28, 28), "grayscale"
         data = load_data(flags.data or config.data, size, mode)
         if images is not None and images.shape[1:] != data.images.shape[1:]:
             raise UsageError(
@@ -120,20 +134,25 @@ def measure(flags, run, images, data):
     """Prints the table of a run's images, or of given ones, beside real ones."""
     from tf2gan.quality import ruler as rulers
     from tf2gan.runs.checkpoints import restore_networks
+    from tf2gan.runs.pretrained import load_pretrained, origin
     from tf2gan.sampling import Sampler
     from tf2gan.selection import select
 
     if reason := rulers.why_not(data):
         raise UsageError(reason)
     ruler = rulers.Ruler(data)
-    if run:
-        generator, discriminator, step, _ = restore_networks(run, flags.checkpoint)
+    if images is None:
+        if run:
+            generator, discriminator, step, _ = restore_networks(run, flags.checkpoint)
+        else:
+            generator, discriminator = load_pretrained(flags.what)
+            step = origin(flags.what)["step"]
         sampler = Sampler(generator, discriminator, progress=True)
         images, rate = select(
             flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images
         )
         accepted = f", {rate:.1%} accepted" if rate else ""
-        print(f"{run}, step {step}, {flags.select}{accepted}")
+        print(f"{flags.what}, step {step}, {flags.select}{accepted}")
     print(ruler.describe())
     floor = ruler.floor(min(len(images), ruler.count))  # of as many, so that they compare
     quality = ruler.measure(images)

@@ -18,6 +18,7 @@ from tf2gan.commands import Parser, run_command
 from tf2gan.data.arrays import check_unchanged
 from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
+from tf2gan.errors import Tf2ganError
 from tf2gan.networks.polyphase import evaluate
 from tf2gan.networks.precision import choose_dtype
 from tf2gan.progress_bar import ProgressBar
@@ -44,7 +45,9 @@ class Classifier:
     """
 
     def __init__(self, model):
-        both = keras.Model(model.inputs, [model.get_layer("features").output, model.outputs[0]])
+        inner = model.get_layer("features").output
+        self._features = keras.Model(model.inputs, inner)
+        both = keras.Model(model.inputs, [inner, model.outputs[0]])
         self._evaluate = tf.function(
             lambda pixels: both(to_unit(tf.cast(pixels, tf.float32)), training=False),
             input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)],
@@ -64,6 +67,10 @@ class Classifier:
                 bar.advance(BLOCK)
         features, logits = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return features, tf.nn.softmax(logits).numpy()
+
+    def features(self, images):
+        """The features `[N, 64]` of images `[N, H, W, C]` in [-1, 1], to be differentiated."""
+        return self._features(images, training=False)
 
     def probability(self, label):
         """A function from uint8 `[N, H, W, C]` to the probability `[N]` of one class."""
@@ -186,6 +193,22 @@ def load_classifier(data):
     `$XDG_CACHE_HOME/tf2gan` (`~/.cache/tf2gan`); where it cannot be written, the classifier is
     trained anew each time.
     """
+    model, path, found = _find(data)
+    if not found:
+        if path == MNIST_WEIGHTS:
+            raise Tf2ganError(f"{path} cannot be read; install tf2gan again")
+        model = _train_and_keep(data, model.output_shape[1], path)
+    return Classifier(model), name_of(model)
+
+
+def find_classifier(data):
+    """The `Classifier` of a data set if it is there; None where it would have to be trained."""
+    model, _, found = _find(data)
+    return Classifier(model) if found else None
+
+
+def _find(data):
+    """(the model for a data set, where its weights are kept, whether they were there and whole)."""
     key = data_key(data)
     path = MNIST_WEIGHTS
     if key != MNIST_KEY:
@@ -196,10 +219,8 @@ def load_classifier(data):
     try:
         model.load_weights(path)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # not there yet, or damaged
-        if key == MNIST_KEY:
-            raise
-        model = _train_and_keep(data, classes, path)
-    return Classifier(model), name_of(model)
+        return model, path, False
+    return model, path, True
 
 
 def name_of(model):

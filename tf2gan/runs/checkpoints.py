@@ -1,6 +1,5 @@
 """A run's checkpoints: saving, restoring, the best, what is damaged."""
 
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -13,9 +12,9 @@ from tf2gan.config import TrainConfig
 from tf2gan.errors import Tf2ganError, UsageError, brief
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs.files import replacing
+from tf2gan.runs.folders import CHECKPOINT, checkpoint_steps, names_in
 from tf2gan.runs.weights import NETWORKS
 
-CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
 DISTANCES = ("frechet", "kid")  # each the lower the better
 # What reading a damaged checkpoint raises: every tensor and every index block has a checksum.
 DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError, DecodeError)
@@ -95,7 +94,7 @@ class Checkpoints:
             self._best = self._manager_of_best()
 
     def restore(self):
-        """Restores the newest checkpoint that is whole; returns the step it was saved at, or 0.
+        """Restores the newest checkpoint that is whole; returns the step it was saved at, or None.
 
         A damaged one is passed over with a line on stderr. A save that was killed on its way left
         files that the manager's list does not name: they are removed.
@@ -105,7 +104,7 @@ class Checkpoints:
         """
         listed = {Path(path).name for path in self._manager.checkpoints}
         steps = sorted(
-            {int(match[1]) for match in map(CHECKPOINT.match, _names(self._folder)) if match}
+            {int(match[1]) for match in map(CHECKPOINT.match, names_in(self._folder)) if match}
         )
         for step in reversed(steps):
             path = self._folder / f"ckpt-{step}"
@@ -124,7 +123,7 @@ class Checkpoints:
                 f"every checkpoint in {self._folder} is damaged; nothing was deleted: "
                 "put back a copy, or start a new run"
             )
-        return 0
+        return None
 
     def _restore(self, path):
         names = [name for name, _ in tf.train.list_variables(str(path))]
@@ -142,16 +141,6 @@ def warn_damaged(path, error):
         f"warning: checkpoint {path} is damaged ({brief(error)}); trying the one before",
         file=sys.stderr,
     )
-
-
-def checkpoint_steps(run):
-    """Returns the steps at which the run has checkpoints, ascending."""
-    matches = map(CHECKPOINT.fullmatch, _names(Path(run) / "checkpoints"))
-    return sorted(int(match[1]) for match in matches if match and match[2] == "index")
-
-
-def _names(folder):
-    return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
 
 
 def best_checkpoint(run):

@@ -14,6 +14,8 @@ from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.runs.files import PARTIAL, locked
 
 RUN_NAME = re.compile(r"(\d{5,})-.+")
+FOLDERS_MOST = 2000  # in a folder, that are looked into for runs
+CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
 
 
 def list_runs(logdir):
@@ -28,6 +30,27 @@ def list_runs(logdir):
         ) from error
     runs = [entry for entry in entries if RUN_NAME.fullmatch(entry.name) and entry.is_dir()]
     return sorted(runs, key=_number)
+
+
+def runs_below(folder, *, depth, most):
+    """{name: run folder} of the runs in a folder and the folders in it, the last `most` of them.
+
+    A name is the path from the folder, as TensorBoard names runs; `.` for the folder itself.
+    """
+    folder = Path(folder)
+    if is_run(folder):
+        return {".": folder}
+    found = {}
+    try:
+        names = sorted(names_in(folder), reverse=True) if depth else []
+    except OSError:  # it must not be read
+        names = []
+    for name in names[:FOLDERS_MOST]:  # a data set in between may have more
+        path = folder / name
+        if len(found) < most and not name.startswith(".") and os.path.isdir(path):
+            inner = runs_below(path, depth=depth - 1, most=most - len(found))
+            found |= {f"{name}/{own}".removesuffix("/."): run for own, run in inner.items()}
+    return dict(sorted(found.items()))
 
 
 def create_run(logdir, label, config):
@@ -68,10 +91,14 @@ def find_run(logdir, name=None, *, checkpoint=True):
       UsageError: there is no such run; the message says what to type.
     """
     hint = f"train one first: {shlex.join(typed('train'))}"
+    if checkpoint:
+        hint = (
+            f"draw from trained networks: {shlex.join(typed('generate'))} --pretrained; or {hint}"
+        )
     if name is not None:
-        number = int(name) if name.isdecimal() else None
+        number = int(name) if re.fullmatch("[0-9]{1,18}", name) else None
         matches = [run for run in list_runs(logdir) if name == run.name or number == _number(run)]
-        matches += [Path(name)] if _is_run(Path(name)) else []
+        matches += [Path(name)] if is_run(Path(name)) else []
         if not matches:
             raise UsageError(f"there is no run {name!r}, nor one of that name in {logdir}; {hint}")
         runs = matches[:1]
@@ -79,7 +106,7 @@ def find_run(logdir, name=None, *, checkpoint=True):
         runs = list_runs(logdir)
         if not runs:
             raise UsageError(f"there is no run in {logdir}; {hint} --logdir {logdir}")
-    found = [run for run in runs if (has_checkpoint(run) if checkpoint else _is_run(run))]
+    found = [run for run in runs if (has_checkpoint(run) if checkpoint else is_run(run))]
     if not found:
         which = f"run {runs[0]} has no" if name is not None else f"no run in {logdir} has a"
         raise UsageError(f"{which} {'checkpoint yet' if checkpoint else 'config.json'}; {hint}")
@@ -108,7 +135,21 @@ def has_checkpoint(run):
     return any([*folder.glob("ckpt-*.index"), *folder.glob("best/ckpt-*.index")])
 
 
-def _is_run(path):
+def checkpoint_steps(run):
+    """Returns the steps at which the run has checkpoints, ascending."""
+    matches = map(CHECKPOINT.fullmatch, names_in(Path(run) / "checkpoints"))
+    return sorted(int(match[1]) for match in matches if match and match[2] == "index")
+
+
+def names_in(folder):
+    """The names in a folder; none where it is not there."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def is_run(path):
     return os.path.isfile(path / "config.json")  # unlike Path.is_file, False for any string
 
 

@@ -123,18 +123,16 @@ def load_seed_weights(model, path):
     try:
         with h5py.File(path, "r") as file:
             root = file["model_weights"] if "model_weights" in file else file
-            arrays = [
-                np.asarray(root[_text(layer)][_text(weight)], np.float32)
-                for layer in root.attrs["layer_names"]
-                for weight in root[_text(layer)].attrs["weight_names"]
-            ]
+            datasets = datasets_of(root)
+            found = [dataset.shape for dataset in datasets]
+            expected = [tuple(variable.shape) for variable in model.weights]
+            # Nothing is read that has another shape: a file may declare any.
+            arrays = read_arrays(datasets) if found == expected else None
     except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{path} is not an HDF5 weights file of the original ({brief(error)})"
         ) from error
-    found = [array.shape for array in arrays]
-    expected = [tuple(variable.shape) for variable in model.weights]
-    if found != expected:
+    if arrays is None:
         wrong = next(
             (
                 f"array {i} has shape {list(a)}, not {list(b)}"
@@ -145,6 +143,27 @@ def load_seed_weights(model, path):
         )
         raise UsageError(f"{path} holds no weights of the {model.name}: {wrong}")
     model.set_weights(arrays)
+
+
+def datasets_of(group):
+    """The HDF5 datasets of a group in the original's layout, in order.
+
+    Raises:
+      ValueError: one of them is no array of this file alone.
+    """
+    datasets = [
+        group[_text(layer)][_text(weight)]
+        for layer in group.attrs["layer_names"]
+        for weight in group[_text(layer)].attrs["weight_names"]
+    ]
+    for dataset in datasets:
+        if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
+            raise ValueError(f"{dataset.name} is no array of this file")
+    return datasets
+
+
+def read_arrays(datasets):
+    return [np.asarray(dataset, np.float32) for dataset in datasets]
 
 
 def _text(name):

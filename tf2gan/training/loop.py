@@ -27,9 +27,10 @@ from tf2gan.distribution import (
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.gan import GAN
 from tf2gan.networks.precision import choose_dtype, computing_gpus
-from tf2gan.runs.checkpoints import Checkpoints, checkpoint_steps
+from tf2gan.runs.checkpoints import Checkpoints
 from tf2gan.runs.files import locked
-from tf2gan.runs.folders import create_run, resume_command
+from tf2gan.runs.folders import checkpoint_steps, create_run, resume_command
+from tf2gan.runs.start import find_start, load_start
 from tf2gan.training import record
 from tf2gan.training.evaluation import Evaluation, find_ruler
 from tf2gan.training.progress import Progress
@@ -78,10 +79,11 @@ def train(
         config, data = name_arrays(config, images, labels, test_images, test_labels)
     config, data = load_training_data(config, data)
     strategy = _agreed(strategy, config, data)
+    weights = _starting_weights(config, logdir)  # what is wrong with them is told everywhere
     if not is_chief(strategy):
         return _assist(config, data, strategy)
     run = create_run(logdir, config.name or f"{data.name}-{config.recipe}", config.to_json())
-    return _hold_and_fit(config, data, run, started, profile, strategy)
+    return _hold_and_fit(config, data, run, started, profile, strategy, weights)
 
 
 def resume(
@@ -121,6 +123,11 @@ def resume(
     return _hold_and_fit(config, data, Path(run), started, profile, strategy)
 
 
+def _starting_weights(config, logdir):
+    start = find_start(config, logdir)
+    return start and load_start(config, start)
+
+
 def _agreed(strategy, config, data):
     """The strategy, once all machines are known to train the same, in equal slices."""
     strategy = strategy or tf.distribute.get_strategy()
@@ -130,7 +137,7 @@ def _agreed(strategy, config, data):
     return strategy
 
 
-def _hold_and_fit(config, data, run, started, profile, strategy):
+def _hold_and_fit(config, data, run, started, profile, strategy, weights=None):
     """Trains while holding the run's lock; what the disk or the device refuses becomes one line."""
     try:
         with ExitStack() as held:
@@ -140,7 +147,7 @@ def _hold_and_fit(config, data, run, started, profile, strategy):
                 raise Tf2ganError(
                     f"{run} is being trained by another process; wait, or start a new run"
                 ) from error
-            _fit(config, data, run, started, profile, strategy)
+            _fit(config, data, run, started, profile, strategy, weights)
     except Tf2ganError:
         raise
     except (OSError, tf.errors.OpError) as error:
@@ -212,10 +219,16 @@ def _assist(config, data, strategy):
         ) from error
 
 
-def _fit(config, data, run, started, profile, strategy):
+def _fit(config, data, run, started, profile, strategy, weights):
     total, gan = total_steps(config, data), _build(config, data, strategy)
     checkpoints = Checkpoints(gan, run, keep=config.keep)
-    step = checkpoints.restore()
+    step, begun = checkpoints.restore(), ""
+    if step is None:
+        step = 0
+        if weights := weights or _starting_weights(config, run.parent):
+            gan.begin_with(*weights)
+            checkpoints.save()  # what they came from may be gone when the run goes on
+            begun = f"\nbegins with the networks of {config.start_from}"
     take_from_chief([gan.step, *gan.variables], strategy)
     if step > total:
         raise UsageError(
@@ -236,7 +249,7 @@ def _fit(config, data, run, started, profile, strategy):
             record.begin(gan, data, run, summaries, train_steps.graph)
             pictures.write(step)
         evaluation = Evaluation(gan, data, ruler, summaries) if evaluate_every else None
-        print(f"{data.line()}\nrecipe {config.title}: {RECIPE_LINES[config.recipe]}")
+        print(f"{data.line()}\nrecipe {config.title}: {RECIPE_LINES[config.recipe]}{begun}")
         print(
             f"start-up {time.perf_counter() - started:.1f} s; {describe(strategy)}"
             f"computing in {gan.dtype.name}: {gan.dtype_reason}; {how_computed(gan)}",

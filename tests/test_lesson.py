@@ -1,0 +1,20 @@
+"""The notebook for a lesson stays true: it is run from top to bottom."""
+
+import nbformat
+import pytest
+from conftest import ROOT
+from nbclient import NotebookClient
+
+
+@pytest.mark.slow
+def test_the_lesson_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    lesson = nbformat.read(ROOT / "docs" / "lesson.ipynb", as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(lesson, timeout=600, kernel_name="python3", resources=resources).execute()
+    outputs = [out for cell in lesson.cells for out in cell.get("outputs", [])]
+    pictures = [out for out in outputs if "image/png" in out.get("data", {})]
+    said = "".join(out.get("text", "") for out in outputs)
+    assert len(pictures) >= 12
+    assert "latents (16, 100) -> images (16, 28, 28, 1)" in said
+    assert (tmp_path / "runs" / "00000-mnist-modern" / "summary.json").is_file()
