@@ -1,9 +1,11 @@
 """TensorBoard and a Chromium that looks at it.
 
-python tests/browser.py LOGDIR FILE.png [TAB] takes a picture of a tab.
+python tests/browser.py LOGDIR FILE.png [TAB] takes a picture of a tab; FILE.gif is a film of the
+tab GAN, used as a person would: a run played, a seven made bolder, a three drawn and found.
 """
 
 import contextlib
+import io
 import os
 import shutil
 import socket
@@ -70,10 +72,85 @@ def open_tab(page, address, tab):
     page.reload()
 
 
+def film(page, address):
+    """The frames of a film of the tab GAN, with the seconds that each is shown."""
+    frames = []
+
+    def shoot(seconds=0.3, wait=150):
+        page.wait_for_timeout(wait)
+        frames.append((page.screenshot(), seconds))
+
+    open_tab(page, address, "tf2gan")
+    tab = page.frame_locator("iframe")
+    slide = "(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }"
+    tab.locator("canvas.grid").first.wait_for()
+    slider = tab.get_by_role("slider", name="step")
+    for place in (0, 4, 8, 14, 22, 35, 55, 90, 150, 300, 500, 700, 850, 1000):
+        slider.evaluate(slide, str(place))
+        shoot(wait=500)
+    tab.locator("canvas.grid").first.click(position={"x": 200, "y": 90})
+    tab.locator(".strip figure").first.wait_for()
+    shoot(1.5, wait=1500)
+    tab.get_by_role("tab", name="Explore").click()
+    tab.get_by_label("networks").select_option("@mnist")
+    tab.locator(".tiles button").nth(63).wait_for()
+    shoot(0.8)
+    tab.get_by_label("class").select_option(label="7")
+    tab.locator(".tiles button").first.click()
+    shoot(0.8, wait=1000)
+    for value in (20, 40, 60, 80, 40, 0, -30, -60):
+        tab.get_by_label("direction 1", exact=True).evaluate(slide, str(value))
+        shoot(0.25, wait=600)
+    tab.get_by_role("button", name="Reset").click()
+    tab.locator(".tiles button").nth(2).click()
+    tab.locator(".strip:visible canvas").nth(7).wait_for()
+    for value in (0, 20, 40, 60, 80, 100):
+        tab.get_by_role("slider", name="place on the walk").evaluate(slide, str(value))
+        shoot(0.25, wait=600)
+    tab.get_by_role("tab", name="Draw").click()
+    tab.get_by_label("networks").select_option("@mnist")
+    box = tab.locator("canvas.paper").bounding_box()
+    three = [(95, 75), (140, 55), (185, 80), (180, 115), (135, 138), (185, 160), (190, 200)]
+    for number, (x, y) in enumerate([*three, (150, 226), (95, 210)]):
+        page.mouse.move(box["x"] + x, box["y"] + y, steps=4)
+        if number == 0:
+            page.mouse.down()
+        elif number % 2 == 0:
+            shoot(0.25, wait=500)
+    page.mouse.up()
+    shoot(1.0, wait=1500)
+    tab.get_by_role("button", name="Find it in G").click()
+    for _ in range(60):
+        page.wait_for_timeout(250)
+        said = tab.locator(".big figcaption")
+        if said.count() and "step 100" in said.inner_text():
+            break
+        shoot(0.2)
+    shoot(2.5)
+    return frames
+
+
+def write_film(path, frames, width=840, colors=48):
+    """Writes screenshots as a GIF, small enough for a README."""
+    from PIL import Image
+
+    pictures = [Image.open(io.BytesIO(png)).convert("RGB") for png, _ in frames]
+    height = round(pictures[0].height * width / pictures[0].width)
+    small = [picture.resize((width, height), Image.LANCZOS) for picture in pictures]
+    small = [picture.quantize(colors, dither=Image.Dither.NONE) for picture in small]
+    durations = [round(1000 * seconds) for _, seconds in frames]
+    options = {"save_all": True, "append_images": small[1:], "loop": 0, "optimize": True}
+    small[0].save(path, duration=durations, **options)
+
+
 if __name__ == "__main__":
     logdir, file, *tab = sys.argv[1:]
-    with serving(logdir) as address, looking(height=1250) as page:
+    moving = file.endswith(".gif")
+    with serving(logdir) as address, looking(height=860 if moving else 1250) as page:
         time.sleep(5)  # until the runs are read
-        open_tab(page, address, tab[0] if tab else "custom_scalars")
-        time.sleep(10)  # until all is drawn
-        page.screenshot(path=file)
+        if moving:
+            write_film(file, film(page, address))
+        else:
+            open_tab(page, address, tab[0] if tab else "custom_scalars")
+            time.sleep(10)  # until all is drawn
+            page.screenshot(path=file)
