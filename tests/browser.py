@@ -29,6 +29,15 @@ FLAGS = [  # as root, without a GPU (the projector draws with WebGL), and silent
 MINUTE = 60_000  # milliseconds
 
 
+def require_chromium():
+    """Skips the test where there is no browser; with CI set, that is a failure."""
+    import pytest
+
+    if not CHROMIUM:
+        reason = "no Chromium: apt-get install chromium, or set CHROMIUM to one"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+
+
 @contextlib.contextmanager
 def serving(logdir):
     """Serves a folder of runs with TensorBoard on a free port; gives its address."""

@@ -4,11 +4,10 @@ Needs Debian's package chromium (or CHROMIUM=PATH) and skips without it; with CI
 failure.
 """
 
-import os
 import re
 
 import pytest
-from browser import CHROMIUM, looking, open_tab, serving
+from browser import looking, open_tab, require_chromium, serving
 
 from tf2gan.board.summaries import CHARTS
 
@@ -28,9 +27,7 @@ def address(run):
 
 @pytest.fixture(scope="module")
 def page(address):
-    if not CHROMIUM:
-        reason = "no Chromium: apt-get install chromium, or set CHROMIUM to one"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    require_chromium()
     with looking() as page:
         yield page
 

@@ -92,7 +92,7 @@ def test_the_way_to_a_picture(tmp_path, monkeypatch, capsys, suffix, shape):
 def test_latents_come_out_in_an_npz(tmp_path, monkeypatch):
     monkeypatch.setattr("tf2gan.projection.STEPS", 5)
     write_png(tmp_path / "black.png", np.zeros((28, 28), np.uint8))
-    monkeypatch.setattr("tf2gan.cli.generate.data_of", lambda config, shape: None)
+    monkeypatch.setattr(project, "data_of", lambda config, shape: None)
     generate(
         ["--pretrained", "--project", str(tmp_path / "black.png"), "--out", str(tmp_path / "w.npz")]
     )

@@ -5,12 +5,11 @@ Needs Chromium, as tests/test_browser.py does: python -m pytest -m slow tests/te
 
 import base64
 import io
-import os
 import shutil
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, looking, open_tab, serving
+from browser import looking, open_tab, require_chromium, serving
 from PIL import Image
 
 from tf2gan.data.images import write_png
@@ -32,9 +31,7 @@ def logdir(measured, tmp_path_factory):
 @pytest.fixture(scope="module")
 def tab(logdir):
     """The tab's own page, within TensorBoard's."""
-    if not CHROMIUM:
-        reason = "no Chromium: apt-get install chromium, or set CHROMIUM to one"
-        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    require_chromium()
     with serving(logdir) as address, looking(height=1100) as page:
         wrong = []
         page.on("pageerror", lambda error: wrong.append(str(error)))

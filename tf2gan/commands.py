@@ -23,6 +23,11 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, **settings)
 
+    def add_debug(self):
+        self.add_argument(
+            "--debug", action="store_true", help="show a traceback when something is wrong"
+        )
+
     def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:

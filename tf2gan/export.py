@@ -43,9 +43,7 @@ def parse_flags(args=None):
         metavar="best|latest|STEP",
         help="of a run (default: best where there is one)",
     )
-    parser.add_argument(
-        "--debug", action="store_true", help="show a traceback when something is wrong"
-    )
+    parser.add_debug()
     return parser.parse_args(args)
 
 

@@ -209,9 +209,9 @@ class GANPlugin(base_plugin.TBPlugin):
             networks = explorer.networks(run, trained, checkpoint)
             answer = getattr(explorer, name)(networks, request.args, body)
         if isinstance(answer, wrappers.Response):  # a stream: its work is yet to come
-            place = _place(self._long_places)
-            place.__enter__()
-            answer.call_on_close(lambda: place.__exit__(None, None, None))
+            held = contextlib.ExitStack()
+            held.enter_context(_place(self._long_places))
+            answer.call_on_close(held.close)
         return answer
 
 

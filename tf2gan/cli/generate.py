@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from tf2gan.cli.generate_flags import check_flags, parse_flags
-from tf2gan.cli.project import data_of, project, read_target
 from tf2gan.commands import import_tensorflow, run_command
 from tf2gan.config import TrainConfig
 from tf2gan.errors import UsageError
@@ -37,8 +36,7 @@ def load_networks(flags, run, image_size):
     from tf2gan.runs import checkpoints, pretrained, weights
 
     if flags.pretrained:
-        networks = pretrained.load_pretrained(flags.pretrained)
-        of = pretrained.origin(flags.pretrained)
+        networks, of = pretrained.read_pretrained(flags.pretrained)
         config = TrainConfig.from_json(json.dumps(of["config"]))
         print(f"{flags.pretrained}, trained: {config.title}, seed {config.seed}, step {of['step']}")
         return networks
@@ -89,15 +87,17 @@ def main(args=None):
         of_a_run = not (flags.weights or flags.pretrained)
         run = find_run(flags.logdir, flags.run) if of_a_run else None
 
-        config = TrainConfig.read(run) if run else TrainConfig() if flags.pretrained else None
+        config = TrainConfig(data=flags.pretrained) if flags.pretrained else None
+        config = TrainConfig.read(run) if run else config
 
+        from tf2gan.cli import project
         from tf2gan.data import images
 
         out = Path(flags.out) if flags.out else (run or Path()) / "generated_image.png"
         images.check_out(out)
         data, label, target = None, None, None
         if flags.project is not None and config:
-            target = read_target(flags.project, (*config.size, config.channels))
+            target = project.read_target(flags.project, (*config.size, config.channels))
         if flags.select == "rejection" or flags.label is not None:
             from tf2gan.data.load import load_data
 
@@ -116,11 +116,11 @@ def main(args=None):
             )
         if flags.project is not None:
             if target is None:
-                target = read_target(flags.project, generator.output_shape[1:])
-            pixels, latents = project(
+                target = project.read_target(flags.project, generator.output_shape[1:])
+            pixels, latents = project.project(
                 target,
                 generator,
-                data_of(config or TrainConfig(), generator.output_shape[1:]),
+                project.data_of(config or TrainConfig(), generator.output_shape[1:]),
                 seed=flags.seed,
                 moving=out.suffix == ".gif",
             )

@@ -99,9 +99,7 @@ def parse_flags(args=None):
         "colour [N, H, W, 3]), or a folder (one PNG an image); without it, generated_image.png in "
         "the run's folder",
     )
-    parser.add_argument(
-        "--debug", action="store_true", help="show a traceback when something is wrong"
-    )
+    parser.add_debug()
     return parser.parse_args(args)
 
 

@@ -81,9 +81,7 @@ def parse_flags(args=None):
         help="profile one window for TensorBoard's Profile tab "
         '(to see it: pip install -e ".[profile]")',
     )
-    parser.add_argument(
-        "--debug", action="store_true", help="show a traceback when something is wrong"
-    )
+    parser.add_debug()
     flags = vars(parser.parse_args(args))
     names = {field.name for field in flags_of(TrainConfig)}
     settings = {name: flags.pop(name) for name in sorted(names & set(flags))}

@@ -89,9 +89,7 @@ def parse_flags(args=None):
         metavar="FILE.png",
         help="also write a grid: images in odd columns, their nearest training images beside them",
     )
-    parser.add_argument(
-        "--debug", action="store_true", help="show a traceback when something is wrong"
-    )
+    parser.add_debug()
     return parser.parse_args(args)
 
 
@@ -134,7 +132,7 @@ def measure(flags, run, images, data):
     """Prints the table of a run's images, or of given ones, beside real ones."""
     from tf2gan.quality import ruler as rulers
     from tf2gan.runs.checkpoints import restore_networks
-    from tf2gan.runs.pretrained import load_pretrained, origin
+    from tf2gan.runs.pretrained import read_pretrained
     from tf2gan.sampling import Sampler
     from tf2gan.selection import select
 
@@ -145,8 +143,8 @@ def measure(flags, run, images, data):
         if run:
             generator, discriminator, step, _ = restore_networks(run, flags.checkpoint)
         else:
-            generator, discriminator = load_pretrained(flags.what)
-            step = origin(flags.what)["step"]
+            (generator, discriminator), of = read_pretrained(flags.what)
+            step = of["step"]
         sampler = Sampler(generator, discriminator, progress=True)
         images, rate = select(
             flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images

@@ -32,23 +32,22 @@ def file_of(name):
 def load_pretrained(name="mnist"):
     """Returns (generator, discriminator) as plain Keras models, trained and ready to draw.
 
-    They are kept in float16 and computed in float32. How they were trained: `origin`.
+    They are kept in float16 and computed in float32. How they were trained: `read_pretrained`.
 
     Raises:
       UsageError: there are none of that name.
       Tf2ganError: the file is damaged.
     """
+    return read_pretrained(name)[0]
+
+
+def read_pretrained(name="mnist"):
+    """(the networks, how they were trained: a dict of `config`, `step` and what that measured)."""
     networks = build_generator(), build_discriminator()
     with _open(name) as file:
         for network in networks:
             network.set_weights(read_arrays(datasets_of(file[network.name])))
-    return networks
-
-
-def origin(name="mnist"):
-    """How they were trained, a dict: `config` (every setting), `step`, and what that measured."""
-    with _open(name) as file:
-        return json.loads(file.attrs["origin"])
+        return networks, json.loads(file.attrs["origin"])
 
 
 def _open(name):
