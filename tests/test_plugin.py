@@ -64,6 +64,9 @@ def logdir(trained, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def opened(logdir):
+    from tf2gan.board import explorer
+
+    explorer.PATIENCE = 60  # a busy machine reads the data late
     return Tab(logdir)
 
 

@@ -156,9 +156,9 @@ class Explorer:
     def score(self, networks, query, body):
         """What D and the classifier say of a drawing; with `near`, the training images like it."""
         pixels = _drawing(networks, body)
+        data, _ = self._known(networks, PATIENCE if query.get("near") else 0)
         with self._lock:
             answer = self._told_of(networks, pixels)
-        data, _ = self._known(networks, PATIENCE if query.get("near") else 0)
         if query.get("near") and data is not None:
             images = data.images[: POOL_MOST // pixels.size]
             images, distances = nearest_images(images, pixels[0], NEAREST)
