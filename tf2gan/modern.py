@@ -75,7 +75,14 @@ def add_penalty(gradients, gan, real_images, due):
             tape.watch(variables)
             with tf.GradientTape(watch_accessed_variables=False) as slope_tape:
                 slope_tape.watch(real_images)
-                logits = gan._evaluate(gan.discriminator, real_images, training=True, logits=True)
+                # XLA lacks the second derivative of a max-pooling in bfloat16 and float16.
+                logits = gan._evaluate(
+                    gan.discriminator,
+                    real_images,
+                    training=True,
+                    logits=True,
+                    pool_dtype=tf.float32,
+                )
             slopes = slope_tape.gradient(logits, real_images)
             penalty = tf.reduce_mean(tf.reduce_sum(slopes**2, [1, 2, 3]))
             weight = recipe.gradient_penalty * recipe.penalty_every

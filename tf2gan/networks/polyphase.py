@@ -33,7 +33,7 @@ WITHOUT_WEIGHTS = (
 )
 
 
-def evaluate(model, inputs, *, training, dtype=tf.float32, logits=False):
+def evaluate(model, inputs, *, training, dtype=tf.float32, logits=False, pool_dtype=None):
     """Evaluates a Sequential model: equal to `model(inputs, training=training)` up to rounding.
 
     Args:
@@ -44,6 +44,8 @@ def evaluate(model, inputs, *, training, dtype=tf.float32, logits=False):
         BatchNormalization and the variables stay float32.
       logits: stop before the last activation. The loss needs this: log(sigmoid(x)) has no gradient
         once the sigmoid has rounded to 0 or 1.
+      pool_dtype: what max-pooling computes in, `dtype` by default; its outputs and gradients are
+        the same to the last bit in a wider one.
 
     Returns:
       The outputs, float32.
@@ -63,7 +65,8 @@ def evaluate(model, inputs, *, training, dtype=tf.float32, logits=False):
             outputs = tf.cast(outputs, tf.float32 if layer in last else dtype)
             outputs = _linear(layer, outputs)
         elif _is_monotonic(layer) and type(following) is layers.MaxPooling2D:
-            outputs = layer.activation(queue.popleft().call(outputs))
+            pooled = queue.popleft().call(tf.cast(outputs, pool_dtype or outputs.dtype))
+            outputs = layer.activation(tf.cast(pooled, outputs.dtype))
         elif type(layer) in WITHOUT_WEIGHTS:
             outputs = layer.call(outputs)  # layer(outputs) would cast to float32
         else:
