@@ -1,13 +1,16 @@
 """How the step is run: nothing waits for a GPU's host, XLA computes the same, draws stay."""
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import flags
 from hypothesis import given
 from hypothesis import strategies as st
 from placement import Walk
 
-from tf2gan import distribution, execution
+from tf2gan import distribution, execution, gpu
 from tf2gan.config import TrainConfig
 from tf2gan.data.batches import batch_rows
 from tf2gan.errors import UsageError
@@ -82,6 +85,17 @@ def test_images_are_rolled_each_its_own_way(count, height, width, channels, reac
         assert np.array_equal(image, np.roll(expected, shift, (0, 1)))
 
 
+def test_the_user_decides_before_tf2gan_does(monkeypatch):
+    names = ("TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_THREAD_MODE")
+    for decided, expected in ({}, "true"), ({names[0]: "false"}, "false"):
+        for name in names:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in decided.items():
+            monkeypatch.setenv(name, value)
+        gpu.set_defaults()
+        assert [os.environ[name] for name in names] == [expected, "gpu_private"]
+
+
 # Draws
 
 
@@ -142,14 +156,55 @@ def test_a_compiled_step_is_the_plain_one(recipe):
                 np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5, err_msg=theirs.path)
 
 
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_xla_compiles_the_gradient_penalty(precision):
+    """XLA has the second derivative of a max-pooling in float32 alone, on a GPU too."""
+    subject = gan("modern", mixed_precision=precision, jit_compile="on")
+    assert subject.jit_compile, subject.jit_reason
+
+
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_pooling_in_float32_is_the_same_to_the_last_bit(recipe):
+    """With ties, which bfloat16 has many of: values, and gradients of the penalty's kind."""
+    subject = gan(recipe, mixed_precision="bfloat16")
+    images, found = tf.constant(np.round(IMAGES / 127.5 - 1), tf.float32), []
+    kernel = subject.discriminator.trainable_variables[0].value
+    for pool_dtype in (None, tf.float32):
+        with tf.GradientTape() as tape, tf.GradientTape() as slope_tape:
+            tape.watch(kernel)
+            slope_tape.watch(images)
+            logits = subject._evaluate(
+                subject.discriminator, images, training=True, logits=True, pool_dtype=pool_dtype
+            )
+            slopes = slope_tape.gradient(logits, images)
+        found.append((logits, slopes, tape.gradient(slopes, kernel)))
+    for ours, theirs in zip(*found, strict=True):
+        assert np.any(ours) and np.array_equal(ours, theirs)
+
+
 def test_what_xla_cannot_compile_runs_without_it(small, tmp_path, capsys, monkeypatch):
-    """The gradient penalty in bfloat16 on a processor: a line says so, and the run goes on."""
-    settings = {**small, "recipe": "modern", "steps": 2, "mixed_precision": "bfloat16"}
-    run = loop.train(TrainConfig(**settings, jit_compile="on"), tmp_path)
+    """An operation that is Python's: a line says so, and the run goes on."""
+    update = GAN.generator_step
+
+    def calling_python(self, latents, *shifts):
+        same = tf.numpy_function(np.array, [latents], tf.float32)
+        return update(self, tf.reshape(same, latents.shape), *shifts)
+
+    monkeypatch.setattr(GAN, "generator_step", calling_python)
+    run = loop.train(TrainConfig(**{**small, "steps": 2}, jit_compile="on"), tmp_path)
     said = [line for line in capsys.readouterr().out.splitlines() if "XLA" in line]
     assert len(said) == 1 and "without XLA (it cannot compile this step: " in said[0]
-    assert "MaxPoolGradGrad" in said[0]
+    assert "PyFunc" in said[0]
     assert (run / "summary.json").exists()
+
+
+def test_determinism_is_not_compiled(python, small, tmp_path):
+    """It forbids draws without a seed, and XLA's gradient of a max-pooling."""
+    settings = {**small, "steps": 2, "jit_compile": "on"}
+    said = python("train.py", "--logdir", tmp_path, *flags(settings), TF_DETERMINISTIC_OPS="1")
+    assert said.returncode == 0, said.stderr
+    assert "without XLA (it cannot compile this step: " in said.stdout
+    assert "deterministic" in said.stdout
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ FLOORS = [  # drawn from the top; each imports from floors below it alone
     "data",
     "runs",
     "networks",
-    "config recipes knobs sizes errors commands progress_bar onednn",
+    "config recipes knobs sizes errors commands progress_bar onednn gpu",
 ]
 # What mistakes are told with, before TensorFlow is imported; NumPy and Pillow are quick.
 WITHOUT_TENSORFLOW = (
-    "config recipes knobs sizes errors commands progress_bar onednn data runs.files runs.folders "
-    "runs.start cli export training.signals"
+    "config recipes knobs sizes errors commands progress_bar onednn gpu data runs.files "
+    "runs.folders runs.start cli export training.signals"
 )
 FILES = {
     ".".join(path.relative_to(ROOT / "tf2gan").with_suffix("").parts): path

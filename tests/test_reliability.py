@@ -24,7 +24,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
 from tf2gan.config import TrainConfig
-from tf2gan.errors import Tf2ganError, UsageError
+from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.quality.ruler import Quality
 from tf2gan.runs import weights
 from tf2gan.runs.checkpoints import best_figures, checkpoint_steps, restore_networks
@@ -498,6 +498,18 @@ def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
         Tf2ganError, match="KeyError: 'graph'.*; no checkpoint was saved yet; go on with"
     ):
         tf2gan.train(TrainConfig(**small), tmp_path)
+
+
+@pytest.mark.parametrize("received", [None, signal.SIGINT])
+def test_a_signal_that_ends_the_compiler_is_no_fault(tmp_path, received):
+    """Ctrl-C in the first window on a GPU: XLA's compiler is a process of its own, and gets it."""
+    ended = Mock(side_effect=tf.errors.InternalError(None, None, "ptxas exited with code 2"))
+    stop = Mock(received=received)
+    with pytest.raises(Stopped if received else tf.errors.InternalError) as error:
+        training._metrics_of(ended, None, None, tmp_path, stop)
+    if received:
+        assert "stopped inside a window; no checkpoint was saved yet; go on" in str(error.value)
+        assert error.value.exit_status == 130
 
 
 # The disk

@@ -6,9 +6,11 @@ with the first that needs it.
 
 import importlib
 
-from tf2gan import onednn
+from tf2gan import gpu, onednn
 
-onednn.switch_on()  # before anything of this package imports TensorFlow
+# Before anything of this package imports TensorFlow.
+onednn.switch_on()
+gpu.set_defaults()
 
 __version__ = "0.2.0.dev0"
 

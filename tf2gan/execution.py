@@ -7,6 +7,7 @@ draws. A step gathers and draws on the device; the host chooses branches, by num
 
 import functools
 import math
+import warnings
 
 import tensorflow as tf
 
@@ -79,9 +80,14 @@ class Execution:
         shapes = [(count, *config.size, config.channels), latents, latents]
         batches = [tf.TensorSpec(shape) for shape in shapes]
         batches += [tf.TensorSpec((count, 2))] if recipe.shift else []
+        # TensorFlow would find the device by a draw, which determinism forbids without a seed.
+        device = tf.zeros(()).device
         try:
             for due in (False, True) if recipe.gradient_penalty else (False,):
-                self._compiled[due].experimental_get_compiler_ir(*batches)(stage="hlo")
+                describe = self._compiled[due].experimental_get_compiler_ir(*batches)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # that the argument will be another one day
+                    describe(stage="hlo", device_name=device)
         except (ValueError, TypeError, tf.errors.OpError) as error:
             return brief(error)
         return None

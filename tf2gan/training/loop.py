@@ -264,9 +264,7 @@ def _fit(config, data, run, started, profile, strategy, weights):
                 )
                 with record.profile_of(run, step) if profiling else nullcontext():
                     state.whole = False
-                    metrics = {
-                        tag: float(value) for tag, value in train_steps(images, rows).items()
-                    }
+                    metrics = _metrics_of(train_steps, images, rows, run, stop)
                     state.whole = True
                 window = f"steps {step + 1} to {until}"
                 for tag in ("loss/d", "loss/g"):
@@ -300,9 +298,24 @@ def _fit(config, data, run, started, profile, strategy, weights):
         print(progress.costs())
 
 
+def _metrics_of(train_steps, images, rows, run, stop):
+    """Trains a window and returns its metrics as numbers."""
+    try:
+        return {tag: float(value) for tag, value in train_steps(images, rows).items()}
+    except tf.errors.OpError as error:
+        if not stop.received:
+            raise
+        # Ctrl-C reaches every process of a terminal, so XLA's compiler as well.
+        raise Stopped(
+            f"stopped inside a window; {_newest(run)}; go on with: {resume_command(run)}",
+            stop.received,
+        ) from error
+
+
 def how_computed(gan):
     """With which kernels: oneDNN's are the processor's, and XLA is named where it was asked for."""
     with_xla = f"{'with' if gan.jit_compile else 'without'} XLA ({gan.jit_reason})"
+    with_xla += ", which compiles in the first window" if gan.jit_compile else ""
     asked = gan.jit_compile or gan.config.jit_compile == "on"
     kernels = [] if computing_gpus(gan.strategy) else [onednn.describe()]
     return ", ".join([*kernels, with_xla] if asked else kernels or [with_xla])
