@@ -15,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -244,8 +246,13 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        if not self.process.stdout.readline():  # warmed up
-            sys.exit(f"{expression} failed; python {__file__} --worker {expression!r} says why")
+        self.expression = expression
+
+    def warm_up(self):
+        """Waits until the work is prepared, and runs it twice; exits where it cannot."""
+        if self._ask("warm up") != "ready\n":
+            again = f"python {__file__} --worker {self.expression!r}"
+            sys.exit(f"{self.expression} failed; {again} says why")
 
     def turn(self):
         """Runs one turn and returns its seconds."""
@@ -256,8 +263,9 @@ class Worker:
         return int(self._ask("peak"))
 
     def _ask(self, what):
-        self.process.stdin.write(f"{what}\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # it failed, and answers an empty line
+            self.process.stdin.write(f"{what}\n")
+            self.process.stdin.flush()
         return self.process.stdout.readline()
 
     def close(self):
@@ -267,10 +275,12 @@ class Worker:
 
 def work(expression):
     run = eval(expression)
-    run()
-    run()
-    print("ready", flush=True)
     for line in sys.stdin:
+        if line == "warm up\n":
+            run()
+            run()
+            print("ready", flush=True)
+            continue
         if line == "peak\n":
             print(peak_memory() // 2**20, flush=True)
             continue
@@ -293,6 +303,8 @@ def peak_memory():
 
 def turns(workers, rounds):
     """Median seconds of a turn of each worker, their turns alternating; by the workers' names."""
+    with ThreadPoolExecutor() as pool:  # imports and compilers side by side
+        list(pool.map(Worker.warm_up, workers.values()))
     seconds = {name: [] for name in workers}
     for _ in range(rounds):
         for name, worker in workers.items():
@@ -338,6 +350,7 @@ def with_and_without_onednn(batch, steps, rounds):
 def whole(precision, batch, steps):
     """A real run at the default cadences: its steps beside bare ones, and what is around them."""
     bare = Worker(f"ours({precision!r}, {batch}, 10)")
+    bare.warm_up()
     turns = [bare.turn() for _ in range(5)]
     with tempfile.TemporaryDirectory() as logdir:
         flags = [f"--logdir={logdir}", f"--steps={steps}", f"--batch={batch}"]
