@@ -107,6 +107,13 @@ def test_the_code_is_linted_and_laid_out():
         assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_no_line_is_too_long_to_read():
+    texts = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    for path in [*texts, *(ROOT / "tf2gan" / "board" / "page").iterdir()]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            assert len(line) <= 120 or line.startswith("|"), f"{path.name}:{number}"
+
+
 def test_ci_runs_the_readmes_test_command():
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"^pip install .*pytest.*$", readme, re.M)

@@ -12,6 +12,7 @@ import pytest
 from browser import looking, open_tab, require_chromium, serving
 from PIL import Image
 
+import tf2gan
 from tf2gan.data.images import write_png
 
 pytestmark = [pytest.mark.xdist_group("measured"), pytest.mark.slow]
@@ -19,8 +20,11 @@ pytestmark = [pytest.mark.xdist_group("measured"), pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def logdir(measured, tmp_path_factory):
-    """A finished run, and one in progress that has come to its second step."""
+    """A finished run, one in progress that has come to its second step, and one in colour."""
     logdir = tmp_path_factory.mktemp("tab")
+    colours = np.random.default_rng(0).integers(0, 256, (40, 12, 12, 3), np.uint8)
+    settings = {"name": "colour", "batch": 4, "steps": 20, "checkpoint_every": 10}
+    tf2gan.train(tf2gan.TrainConfig(**settings, evaluate_every=0), logdir, images=colours)
     shutil.copytree(measured, logdir / "00000-done")
     going = shutil.copytree(measured, logdir / "00001-going")
     for file in (*going.glob("samples/step-000004.png"), *going.glob("checkpoints/ckpt-4.*")):
@@ -92,6 +96,35 @@ def test_time_goes_through_all_steps_of_all_runs(tab, page):
     tab.get_by_role("button", name="Play").click()
     eventually(lambda: "00000-done: step 4" in said(), page)
     tab.get_by_role("button", name="Play").wait_for()  # it stops at the end
+
+
+def test_time_is_moved_by_buttons_and_keys(tab, page):
+    tab.get_by_role("checkbox", name="00001-going").set_checked(False)
+    caption = tab.locator(".stage figcaption")
+    at = lambda step: eventually(lambda: caption.inner_text() == f"00000-done: step {step}", page)  # noqa: E731
+    slide(tab.get_by_role("slider", name="step"), 0)
+    at(0)
+    tab.get_by_role("button", name="▶").click()
+    at(2)
+    tab.get_by_role("button", name="◀").click()
+    at(0)
+    tab.locator("body").press("ArrowRight")
+    at(2)
+    tab.locator("body").press("ArrowLeft")
+    at(0)
+    tab.get_by_label("speed").select_option("4")
+    tab.locator("main").click(position={"x": 2, "y": 2})  # off the menu, which takes the key itself
+    tab.locator("body").press(" ")
+    tab.get_by_role("button", name="Pause").wait_for()
+    tab.get_by_label("speed").select_option("30")  # while it plays
+    at(4)
+    tab.get_by_role("button", name="Play").wait_for()
+    tab.get_by_label("image").fill("10")
+    tab.get_by_label("image").press("Enter")
+    title = tab.locator(".strip h2").first
+    eventually(lambda: "image 10 of 00000-done" in title.inner_text(), page)
+    tab.get_by_role("checkbox", name="00001-going").set_checked(True)
+    tab.locator(".stage figure").nth(1).wait_for()
 
 
 def test_curves_have_a_cursor_that_moves_along(tab, page):
@@ -170,6 +203,51 @@ def test_a_direction_changes_the_image_and_a_walk_leads_to_another(tab, page):
     assert tab.locator(".tiles b").filter(has_text="B").count() == 1
 
 
+def test_the_tabs_and_the_images_are_reached_by_keys(tab, page):
+    tab.get_by_role("tab", name="Time").focus()
+    page.keyboard.press("ArrowRight")
+    tiles = tab.locator(".tiles button")
+    tiles.nth(63).wait_for()
+    assert tab.get_by_role("tab", name="Explore").get_attribute("aria-selected") == "true"
+    focused = lambda: tab.locator("button:focus").get_attribute("aria-label")  # noqa: E731
+    tiles.first.focus()
+    page.keyboard.press("ArrowRight")
+    assert focused() == "image 2"
+    page.keyboard.press("ArrowDown")
+    below = focused()
+    places = [tab.get_by_label(name, exact=True).bounding_box() for name in ("image 2", below)]
+    assert places[0]["x"] == places[1]["x"] and places[0]["y"] < places[1]["y"]
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    assert focused() == "image 1"
+    tab.get_by_label("image 4", exact=True).focus()
+    page.keyboard.press("Enter")
+    pressed = tab.get_by_label("image 4", exact=True)
+    eventually(lambda: pressed.get_attribute("aria-pressed") == "true", page)
+
+
+def test_seeds_and_checkpoints_are_gone_through(tab, page):
+    tab.get_by_role("tab", name="Explore").click()
+    tab.get_by_label("networks").select_option("00000-colour")
+    image = tab.locator(".tiles button").first.locator("canvas")
+    checkpoint = tab.get_by_label("checkpoint").first
+    checkpoint.select_option("20")
+    page.wait_for_timeout(1000)
+    tab.locator(".tiles button").nth(63).wait_for()
+    late = pixels(image)
+    checkpoint.select_option("10")
+    eventually(lambda: image.count() and (pixels(image) != late).any(), page)
+    seed, early = tab.get_by_label("seed"), pixels(image)
+    before = int(seed.input_value())
+    tab.get_by_title("the next seed").click()
+    eventually(lambda: np.abs(pixels(image) - early).mean() > 0.5, page)
+    assert int(seed.input_value()) == before + 1
+    tab.get_by_title("the seed before").click()
+    eventually(lambda: np.abs(pixels(image) - early).mean() == 0, page)
+    tab.get_by_label("networks").select_option("@mnist")
+    tab.locator(".tiles button").nth(63).wait_for()
+
+
 def test_two_networks_beside_each_other_and_files(tab, page, tmp_path):
     tab.get_by_label("beside").select_option("00000-done")
     tab.locator(".big canvas").nth(1).wait_for()
@@ -215,6 +293,33 @@ def test_draw_judges_while_one_draws_and_finds_it_in_g(tab, page):
     tab.get_by_role("button", name="Explore it").click()
     tab.locator(".tiles button").first.wait_for()
     assert np.abs(pixels(tab.locator(".big canvas").first)).mean() > 1
+
+
+def test_a_wide_pen_a_coloured_one_and_a_clean_sheet(tab, page):
+    tab.get_by_role("tab", name="Draw").click()
+    paper, verdict = tab.locator("canvas.paper"), tab.locator(".verdict")
+
+    def ink(width, color=None):
+        tab.get_by_role("button", name="Clear").click()
+        assert pixels(paper).max() == 0 and verdict.inner_text().startswith("Draw something")
+        slide(tab.get_by_label("width of the pen"), width)
+        if color:
+            slide(tab.get_by_label("colour", exact=True), color)
+        box = paper.bounding_box()
+        page.mouse.move(box["x"] + 60, box["y"] + 140)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 220, box["y"] + 140, steps=5)
+        page.mouse.up()
+        eventually(lambda: "real, says D" in verdict.inner_text(), page)
+        return pixels(paper)
+
+    assert (ink(40) > 0).sum() > 3 * (ink(8) > 0).sum()
+    assert not tab.get_by_label("colour", exact=True).is_visible()
+    tab.get_by_label("networks").select_option("00000-colour")
+    tab.get_by_label("colour", exact=True).wait_for()
+    assert ink(20, "#0000ff").max() == 29  # blue's share of the luma
+    tab.get_by_label("networks").select_option("@mnist")
+    eventually(lambda: not tab.get_by_label("colour", exact=True).is_visible(), page)
 
 
 def test_what_goes_wrong_is_a_sentence_in_the_page(tab, page, logdir):

@@ -13,7 +13,8 @@ async function ask(path, query, body) {
     const options = draws ? { method: "POST", body: data } : {};
     const answer = await fetch(`./${path}?${new URLSearchParams(query)}`, options).catch(() => null);
     if (!answer) throw new Error("TensorBoard does not answer.");
-    if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error || `TensorBoard answered ${answer.status}.`);
+    const wrong = answer.ok ? {} : await answer.json().catch(() => ({}));
+    if (!answer.ok) throw new Error(wrong.error || `TensorBoard answered ${answer.status}.`);
     return answer;
   } finally {
     clearTimeout(slow);
@@ -75,6 +76,16 @@ export function choice(label, values, changed = () => {}) {
 }
 
 export const options = (values) => values.map(([value, text]) => h("option", { value }, text));
+
+// Arrow keys go from one to the next of some elements, and act there if `act` is given.
+export function arrows(elements, event, columns = 1, act = () => {}) {
+  const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+  const next = elements[[...elements].indexOf(event.target) + (by || NaN)];
+  if (!next) return;
+  next.focus();
+  act(next);
+  event.preventDefault();
+}
 
 export async function picture(url) {
   const image = new Image();

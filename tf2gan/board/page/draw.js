@@ -19,9 +19,12 @@ export class Draw {
     this.way = h("div", { className: "strip" });
     this.use = button("Explore it", () => explore(this.latent), { disabled: true });
     const find = button("Find it in G", () => this.project());
-    const bar = h("div", { className: "bar" }, h("label", {}, "pen ", this.pen), this.colors, button("Clear", () => this.clear()), find, this.use);
+    const pen = h("label", {}, "pen ", this.pen);
+    const bar = h("div", { className: "bar" }, pen, this.colors, button("Clear", () => this.clear()), find, this.use);
     const left = h("section", {}, this.canvas, this.meter, this.verdict);
-    const right = h("section", {}, h("h2", {}, "nearest training images"), this.near, h("h2", {}, "the nearest that G can make"), this.found, this.way);
+    const like = [h("h2", {}, "nearest training images"), this.near];
+    const made = [h("h2", {}, "the nearest that G can make"), this.found, this.way];
+    const right = h("section", {}, ...like, ...made);
     this.element = h("div", {}, bar, h("div", { className: "columns" }, left, right));
     this.canvas.onpointerdown = (event) => this.begin(event);
     this.canvas.onpointermove = (event) => this.move(event);
@@ -62,7 +65,8 @@ export class Draw {
     if (!this.last) return;
     const to = this.place(event);
     const style = this.colors.hidden ? "#fff" : this.color.value;
-    Object.assign(this.paper, { lineWidth: this.pen.value * (this.canvas.width / WIDE), lineCap: "round", strokeStyle: style });
+    const lineWidth = this.pen.value * (this.canvas.width / WIDE);
+    Object.assign(this.paper, { lineWidth, lineCap: "round", strokeStyle: style });
     this.paper.beginPath();
     this.paper.moveTo(...this.last);
     this.paper.lineTo(...to);
@@ -83,7 +87,8 @@ export class Draw {
     small.imageSmoothingQuality = "high";
     small.drawImage(this.canvas, 0, 0, width, height);
     const pixels = small.getImageData(0, 0, width, height).data;
-    return Uint8Array.from({ length: height * width * channels }, (_, i) => pixels[4 * Math.floor(i / channels) + (i % channels)]);
+    const length = height * width * channels;
+    return Uint8Array.from({ length }, (_, i) => pixels[4 * Math.floor(i / channels) + (i % channels)]);
   }
 
   say({ scores, classes, names }, what) {
@@ -101,8 +106,10 @@ export class Draw {
     if (!near) return;
     if (!answer.nearest) return void (this.near.textContent = "The training images are not at hand, or not read yet.");
     const sprite = await picture(answer.nearest);
-    const caption = (distance) => h("figcaption", {}, distance.toFixed(3));
-    const figures = answer.distances.map((distance, i) => h("figure", {}, tile(sprite, i, answer.distances.length, 56), caption(distance)));
+    const figures = answer.distances.map((distance, i) => {
+      const image = tile(sprite, i, answer.distances.length, 56);
+      return h("figure", {}, image, h("figcaption", {}, distance.toFixed(3)));
+    });
     this.near.replaceChildren(...figures);
   }
 

@@ -1,36 +1,46 @@
 // The networks under one's hands: samples and their scores, walks, directions, two side by side.
 
-import { blob, button, choice, h, latest, picture, post, save, telling, tile } from "./api.js";
+import { arrows, blob, button, choice, h, latest, picture, post, save, telling, tile } from "./api.js";
 import { fill, Source } from "./source.js";
 
 const SLIDE = 4; // how far a slider goes along a direction, either way
-const HINT = "Under each image: how sure D is that it is real. Choose one to pull at; a second one, and there is a walk.";
+const HINT =
+  "Under each image: how sure D is that it is real. Choose one to pull at; a second one, and there is a walk.";
 const clip = (value) => Math.max(-1, Math.min(1, value));
 
 export class Explore {
   constructor(source) {
     this.source = source;
     this.other = new Source("beside", "nothing", () => this.change());
-    this.seed = h("input", { type: "number", min: 0, max: 2 ** 31 - 1, value: 0, ariaLabel: "seed", onchange: () => this.draw() });
+    const seed = { type: "number", min: 0, max: 2 ** 31 - 1, value: 0, ariaLabel: "seed" };
+    this.seed = h("input", { ...seed, onchange: () => this.draw() });
     const turn = (by) => ((this.seed.value = Math.max(0, Number(this.seed.value) + by)), this.draw());
     this.order = choice("order", [["drawn", "as drawn"], ["best", "D's best first"]], () => this.lay());
     this.only = choice("class", [["", "all"]], () => this.lay());
     this.only.element.hidden = true;
     this.kind = choice("images as", ["png", "gif", "npz", "npy"].map((kind) => [kind, `.${kind}`]));
     this.tiles = h("div", { className: "tiles", role: "group", ariaLabel: "samples" });
+    const columns = () => getComputedStyle(this.tiles).gridTemplateColumns.split(" ").length;
+    this.tiles.onkeydown = (event) => arrows(this.tiles.children, event, columns());
     this.hint = h("p", {}, HINT);
     this.big = h("div", { className: "big" });
     this.slides = h("div", { className: "slides" });
     this.strip = h("div", { className: "strip" });
-    this.place = h("input", { type: "range", min: 0, max: 63, value: 0, ariaLabel: "place on the walk", oninput: () => this.change() });
-    const seeds = [button("◀", () => turn(-1), { title: "the seed before" }), h("label", {}, "seed ", this.seed), button("▶", () => turn(1), { title: "the next seed" })];
-    const download = button("Download", () => this.download());
-    const bar = h("div", { className: "bar" }, ...seeds, this.order.element, this.only.element, this.kind.element, download, ...this.other.elements);
-    const hands = h("div", { className: "bar" }, button("Reset", () => this.reset()), button("Save latent (.npy)", () => this.copy()));
-    const right = h("aside", {}, this.big, hands, h("h2", {}, "directions"), this.slides);
+    const place = { type: "range", min: 0, max: 63, value: 0, ariaLabel: "place on the walk" };
+    this.place = h("input", { ...place, oninput: () => this.change() });
+    const back = button("◀", () => turn(-1), { title: "the seed before" });
+    const on = button("▶", () => turn(1), { title: "the next seed" });
+    const seeds = [back, h("label", {}, "seed ", this.seed), on];
+    const files = [this.kind.element, button("Download", () => this.download())];
+    const menus = [this.order.element, this.only.element, ...files, ...this.other.elements];
+    const reset = button("Reset", () => this.reset());
+    const hands = h("div", { className: "bar" }, reset, button("Save latent (.npy)", () => this.copy()));
     this.walking = h("div", { hidden: true }, h("h2", {}, "the walk from A to B"), this.place, this.strip);
-    this.controls = h("fieldset", { disabled: true }, bar, this.hint, h("div", { className: "columns wide" }, h("section", {}, this.tiles, this.walking), right));
-    this.element = this.controls;
+    const left = h("section", {}, this.tiles, this.walking);
+    const right = h("aside", {}, this.big, hands, h("h2", {}, "directions"), this.slides);
+    const columned = h("div", { className: "columns wide" }, left, right);
+    const bar = h("div", { className: "bar" }, ...seeds, ...menus);
+    this.element = this.controls = h("fieldset", { disabled: true }, bar, this.hint, columned);
     this.draw = latest(() => this.redraw());
     this.change = latest(() => this.show());
   }
@@ -75,10 +85,12 @@ export class Explore {
     Object.assign(this, { samples, sprite });
     this.controls.disabled = false;
     this.showClasses();
-    if (this.slides.childElementCount !== samples.directions.length) this.slides.replaceChildren(...samples.directions.map((_, i) => {
-      const slide = h("input", { type: "range", min: -100, max: 100, value: 0, ariaLabel: `direction ${i + 1}`, oninput: () => this.change() });
-      return h("label", {}, String(i + 1), slide);
-    }));
+    const count = samples.directions.length;
+    if (this.slides.childElementCount !== count) {
+      const range = { type: "range", min: -100, max: 100, value: 0, oninput: () => this.change() };
+      const slide = (_, i) => h("label", {}, String(i + 1), h("input", { ...range, ariaLabel: `direction ${i + 1}` }));
+      this.slides.replaceChildren(...Array.from({ length: count }, slide));
+    }
     this.lay();
     this.begin(this.handed || samples.latents[0], null, false);
     this.handed = null;
@@ -92,7 +104,8 @@ export class Explore {
     const buttons = this.kept.map((i) => {
       const image = tile(this.sprite, i, scores.length, 56);
       const parts = [image, h("small", {}, scores[i].toFixed(2)), h("b")];
-      return h("button", { ariaLabel: `image ${i + 1}`, onclick: telling(() => this.pick(this.samples.latents[i])) }, ...parts);
+      const pick = telling(() => this.pick(this.samples.latents[i]));
+      return h("button", { ariaLabel: `image ${i + 1}`, onclick: pick }, ...parts);
     });
     this.tiles.replaceChildren(...buttons);
     if (!buttons.length) this.tiles.textContent = "None of this class among these 64; try another seed.";

@@ -1,6 +1,6 @@
 // The tab GAN: Time, Explore, Draw. TensorBoard loads this module and calls render().
 
-import { get, h, latest, onNote } from "./api.js";
+import { arrows, get, h, latest, onNote } from "./api.js";
 import { Draw } from "./draw.js";
 import { Explore } from "./explore.js";
 import { Source } from "./source.js";
@@ -26,7 +26,9 @@ export async function render() {
   const networks = h("div", { className: "bar" }, ...source.elements);
   const stage = h("main");
   const tabs = Object.keys(views).map((name) => h("button", { role: "tab", onclick: () => show(name) }, name));
-  document.body.append(h("header", {}, h("div", { role: "tablist" }, ...tabs), note), stage);
+  const list = h("div", { role: "tablist" }, ...tabs);
+  list.onkeydown = (event) => arrows(tabs, event, 1, (tab) => tab.click());
+  document.body.append(h("header", {}, list, note), stage);
 
   function show(name) {
     shown = views[name];
@@ -41,8 +43,10 @@ export async function render() {
     await shown.runs(found);
   });
   document.addEventListener("keydown", (event) => {
-    const taken = ["SELECT", "TEXTAREA", "BUTTON"].includes(event.target.tagName) || event.target.type === "number";
-    if (!taken && !event.altKey && !event.ctrlKey && !event.metaKey) shown.key?.(event);
+    const { tagName, type } = event.target;
+    const typed = tagName === "SELECT" || type === "number" || (tagName === "BUTTON" && event.key === " ");
+    const taken = typed || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey;
+    if (!taken) shown.key?.(event);
   });
   show("Time");
   // TensorBoard hides the page of a tab that is not shown: it has no width then.

@@ -21,7 +21,8 @@ export class Time {
     this.stage = h("div", { className: "stage" }, "Looking for runs …");
     this.strip = h("div", { className: "strip" });
     this.charts = h("div", { className: "charts" });
-    this.slider = h("input", { type: "range", min: 0, ariaLabel: "step", oninput: () => this.go(this.stops[this.slider.value]) });
+    const slid = () => this.go(this.stops[this.slider.value]);
+    this.slider = h("input", { type: "range", min: 0, ariaLabel: "step", oninput: slid });
     this.label = h("output");
     this.label.setAttribute("role", "none");
     this.toggle = button("Play", () => this.play(!this.timer), { title: "space" });
@@ -29,7 +30,8 @@ export class Time {
     this.speed = choice("speed", speeds, () => this.timer && this.play(true));
     this.speed.select.value = "12";
     this.by = choice("align by", [["step", "step"], ["share", "share of the run"]], () => this.realign());
-    this.image = h("input", { type: "number", min: 1, max: 64, ariaLabel: "image", onchange: telling(() => this.life([...this.chosen.values()][0], this.image.value - 1)) });
+    const named = telling(() => this.life([...this.chosen.values()][0], this.image.value - 1));
+    this.image = h("input", { type: "number", min: 1, max: 64, ariaLabel: "image", onchange: named });
     const back = button("◀", () => this.move(-1), { title: "left arrow" });
     const on = button("▶", () => this.move(1), { title: "right arrow" });
     const bar = h("div", { className: "bar" }, this.toggle, back, this.slider, on, this.label);
@@ -93,7 +95,8 @@ export class Time {
   realign(same = false) {
     const atEnd = !this.stops.length || this.at >= this.stops.at(-1);
     const share = this.at / (this.stops.at(-1) || 1);
-    const stops = [...this.chosen.values()].filter(Boolean).flatMap((run) => run.steps.map((step) => step / this.end(run)));
+    const chosen = [...this.chosen.values()].filter(Boolean);
+    const stops = chosen.flatMap((run) => run.steps.map((step) => step / this.end(run)));
     this.stops = [...new Set(stops)].sort((a, b) => a - b);
     if (atEnd) this.at = this.stops.at(-1) ?? Infinity;
     else if (!same) this.at = share * (this.stops.at(-1) || 1);
@@ -165,7 +168,8 @@ export class Time {
     if (run.error || step === undefined) return said(run.error || "no grid yet");
     try {
       const grid = await this.grid(run, step);
-      const canvas = h("canvas", { width: grid.width, height: grid.height, className: "grid", title: "click on an image: its life as a strip" });
+      const canvas = h("canvas", { width: grid.width, height: grid.height, className: "grid" });
+      canvas.title = "click on an image: its life as a strip";
       canvas.style.width = `${Math.min(grid.width * 2, count > 1 ? 360 : 520)}px`;
       canvas.getContext("2d").drawImage(grid, 0, 0);
       canvas.onclick = telling((event) => {
@@ -184,9 +188,9 @@ export class Time {
   // One image at steps all over the run.
   async life(run, index) {
     const count = Math.min(STRIP, run.steps.length);
-    const places = [...Array(count).keys()].map((i) => Math.round((i * (run.steps.length - 1)) / Math.max(1, count - 1)));
+    const place = (_, i) => Math.round((i * (run.steps.length - 1)) / Math.max(1, count - 1));
     const figures = [];
-    for (const step of places.map((place) => run.steps[place])) {
+    for (const step of Array.from({ length: count }, place).map((at) => run.steps[at])) {
       const image = tile(await this.grid(run, step), index, 64, 56);
       figures.push(h("figure", {}, image, h("figcaption", {}, String(step))));
     }
@@ -196,7 +200,9 @@ export class Time {
 
   chart(kinds, runs) {
     const [width, height, left] = [460, 150, 44];
-    const lines = runs.flatMap((run, number) => kinds.map(([tag, , color]) => ({ run, number, color, points: (run.curves[tag] || []).filter((point) => Number.isFinite(point[1])) })));
+    const finite = (points = []) => points.filter((point) => Number.isFinite(point[1]));
+    const line = (run, number) => ([tag, , color]) => ({ run, number, color, points: finite(run.curves[tag]) });
+    const lines = runs.flatMap((run, number) => kinds.map(line(run, number)));
     const points = lines.flatMap((line) => line.points);
     const canvas = h("canvas", { width, height, role: "img", ariaLabel: kinds.map(([, title]) => title).join(", ") });
     const legend = kinds.map(([, title, color]) => h("span", { style: `color: ${color}` }, title));
@@ -219,7 +225,8 @@ export class Time {
       pen.beginPath();
       line.points.forEach(([step, value], i) => pen[i ? "lineTo" : "moveTo"](x(step / last(line.run)), y(value)));
       pen.stroke();
-      if (line.points.length === 1) pen.fillRect(x(line.points[0][0] / last(line.run)) - 2, y(line.points[0][1]) - 2, 4, 4);
+      const [[step, value] = []] = line.points;
+      if (line.points.length === 1) pen.fillRect(x(step / last(line.run)) - 2, y(value) - 2, 4, 4);
     }
     pen.setLineDash([]);
     pen.strokeStyle = style.getPropertyValue("--ink");
@@ -229,7 +236,8 @@ export class Time {
 
   async png() {
     const canvases = [...this.stage.querySelectorAll("canvas")];
-    const all = h("canvas", { width: canvases.reduce((sum, canvas) => sum + canvas.width, 0), height: Math.max(...canvases.map((canvas) => canvas.height)) });
+    const width = canvases.reduce((sum, canvas) => sum + canvas.width, 0);
+    const all = h("canvas", { width, height: Math.max(...canvases.map((canvas) => canvas.height)) });
     let x = 0;
     for (const canvas of canvases) {
       all.getContext("2d").drawImage(canvas, x, 0);
