@@ -196,8 +196,13 @@ def test_a_direction_changes_the_image_and_a_walk_leads_to_another(tab, page):
     eventually(lambda: np.abs(pixels(big) - before).mean() > 3, page)
     tab.get_by_role("button", name="Reset").click()
     eventually(lambda: np.abs(pixels(big) - before).mean() < 1, page)
-    tiles.nth(9).click()
+    slide(tab.get_by_label("direction 1", exact=True), 100)
+    eventually(lambda: np.abs(pixels(big) - before).mean() > 3, page)
+    changed = pixels(big)
+    tiles.nth(9).click()  # the walk begins at the image as it was changed
     tab.locator(".strip:visible canvas").nth(7).wait_for()
+    page.wait_for_timeout(500)
+    assert np.abs(pixels(big) - changed).mean() < 1
     slide(tab.get_by_role("slider", name="place on the walk"), 100)
     eventually(lambda: np.abs(pixels(big) - before).mean() > 3, page)
     assert tab.locator(".tiles b").filter(has_text="B").count() == 1
@@ -249,7 +254,7 @@ def test_seeds_and_checkpoints_are_gone_through(tab, page):
 
 
 def test_two_networks_beside_each_other_and_files(tab, page, tmp_path):
-    tab.get_by_label("beside").select_option("00000-done")
+    tab.get_by_label("compare with").select_option("00000-done")
     tab.locator(".big canvas").nth(1).wait_for()
     pair = [pixels(canvas) for canvas in tab.locator(".big canvas").all()]
     assert np.abs(pair[0] - pair[1]).mean() > 5
@@ -280,6 +285,7 @@ def test_draw_judges_while_one_draws_and_finds_it_in_g(tab, page):
             page.mouse.move(x + point[0], y + point[1], steps=5)
         page.mouse.up()
 
+    assert tab.get_by_role("button", name="Find it in G").is_disabled()  # nothing is drawn
     line([(140, 60), (140, 220)])
     eventually(lambda: "real, says D, and the classifier: 1" in verdict.inner_text(), page)
     eventually(lambda: tab.locator(".strip figure").count() == 8, page)
@@ -293,6 +299,9 @@ def test_draw_judges_while_one_draws_and_finds_it_in_g(tab, page):
     tab.get_by_role("button", name="Explore it").click()
     tab.locator(".tiles button").first.wait_for()
     assert np.abs(pixels(tab.locator(".big canvas").first)).mean() > 1
+    tab.locator(".tiles button").nth(3).click()  # and a walk from the drawing to another image
+    tab.locator(".strip:visible canvas").nth(7).wait_for()
+    assert tab.locator(".tiles b").filter(has_text="B").count() == 1
 
 
 def test_a_wide_pen_a_coloured_one_and_a_clean_sheet(tab, page):

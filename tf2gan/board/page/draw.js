@@ -18,9 +18,10 @@ export class Draw {
     this.found = h("div", { className: "big" });
     this.way = h("div", { className: "strip" });
     this.use = button("Explore it", () => explore(this.latent), { disabled: true });
-    const find = button("Find it in G", () => this.project());
+    this.find = button("Find it in G", () => this.project(), { title: "the image of G that is nearest to yours" });
     const pen = h("label", {}, "pen ", this.pen);
-    const bar = h("div", { className: "bar" }, pen, this.colors, button("Clear", () => this.clear()), find, this.use);
+    const clear = button("Clear", () => this.clear());
+    const bar = h("div", { className: "bar" }, pen, this.colors, clear, this.find, this.use);
     const left = h("section", {}, this.canvas, this.meter, this.verdict);
     const like = [h("h2", {}, "nearest training images"), this.near];
     const made = [h("h2", {}, "the nearest that G can make"), this.found, this.way];
@@ -45,13 +46,14 @@ export class Draw {
     this.paper.fillRect(0, 0, this.canvas.width, this.canvas.height);
     for (const element of [this.near, this.found, this.way]) element.replaceChildren();
     this.meter.value = 0;
-    this.use.disabled = true;
+    this.use.disabled = this.find.disabled = true;
     this.verdict.textContent = EMPTY;
     this.sheet = {}; // answers that are about another sheet come too late
   }
 
   begin(event) {
     this.canvas.setPointerCapture(event.pointerId);
+    this.find.disabled = false;
     this.last = this.place(event);
     this.move(event);
   }
@@ -117,6 +119,7 @@ export class Draw {
   async project() {
     const sheet = (this.sheet = {});
     this.way.replaceChildren();
+    this.found.replaceChildren("Searching …");
     const reader = (await stream("project", this.source.query, this.bytes())).getReader();
     const decoder = new TextDecoder();
     let text = "";

@@ -5,18 +5,18 @@ import { fill, Source } from "./source.js";
 
 const SLIDE = 4; // how far a slider goes along a direction, either way
 const HINT =
-  "Under each image: how sure D is that it is real. Choose one to pull at; a second one, and there is a walk.";
+  "Under each image: how sure D is that it is real. Click on one to change it by the sliders, on a second for a walk.";
 const clip = (value) => Math.max(-1, Math.min(1, value));
 
 export class Explore {
   constructor(source) {
     this.source = source;
-    this.other = new Source("beside", "nothing", () => this.change());
+    this.other = new Source("compare with", "nothing", () => this.change());
     const seed = { type: "number", min: 0, max: 2 ** 31 - 1, value: 0, ariaLabel: "seed" };
     this.seed = h("input", { ...seed, onchange: () => this.draw() });
     const turn = (by) => ((this.seed.value = Math.max(0, Number(this.seed.value) + by)), this.draw());
     this.order = choice("order", [["drawn", "as drawn"], ["best", "D's best first"]], () => this.lay());
-    this.only = choice("class", [["", "all"]], () => this.lay());
+    this.only = choice("class", [["", "all"]], () => (this.lay(), this.picked || this.first()));
     this.only.element.hidden = true;
     this.kind = choice("images as", ["png", "gif", "npz", "npy"].map((kind) => [kind, `.${kind}`]));
     this.tiles = h("div", { className: "tiles", role: "group", ariaLabel: "samples" });
@@ -35,9 +35,11 @@ export class Explore {
     const menus = [this.order.element, this.only.element, ...files, ...this.other.elements];
     const reset = button("Reset", () => this.reset());
     const hands = h("div", { className: "bar" }, reset, button("Save latent (.npy)", () => this.copy()));
-    this.walking = h("div", { hidden: true }, h("h2", {}, "the walk from A to B"), this.place, this.strip);
+    const title = h("h2", {}, "the walk from A to B");
+    this.walking = h("div", { className: "walk", hidden: true }, title, this.place, this.strip);
     const left = h("section", {}, this.tiles, this.walking);
-    const right = h("aside", {}, this.big, hands, h("h2", {}, "directions"), this.slides);
+    const about = h("h2", {}, "directions that change it, the strongest first");
+    const right = h("aside", {}, this.big, hands, about, this.slides);
     const columned = h("div", { className: "columns wide" }, left, right);
     const bar = h("div", { className: "bar" }, ...seeds, ...menus);
     this.element = this.controls = h("fieldset", { disabled: true }, bar, this.hint, columned);
@@ -92,8 +94,8 @@ export class Explore {
       this.slides.replaceChildren(...Array.from({ length: count }, slide));
     }
     this.lay();
-    this.begin(this.handed || samples.latents[0], null, false);
-    this.handed = null;
+    if (this.handed) this.take(this.handed);
+    else this.first();
   }
 
   lay() {
@@ -113,9 +115,10 @@ export class Explore {
   }
 
   mark() {
+    const [a, b] = [this.tileA, this.b].map((latent) => this.samples.latents.indexOf(latent));
     this.kept.forEach((i, place) => {
       const element = this.tiles.children[place];
-      const letter = { [this.samples.latents.indexOf(this.a)]: "A", [this.samples.latents.indexOf(this.b)]: "B" }[i];
+      const letter = { [a]: "A", [b]: "B" }[i];
       element.setAttribute("aria-pressed", String(!!letter));
       element.lastChild.textContent = letter || "";
     });
@@ -123,18 +126,27 @@ export class Explore {
 
   // The first image that is chosen is A, the second B, the third A again.
   pick(latent) {
-    if (this.b || latent === this.a || !this.picked) this.begin(latent, null, true);
-    else this.begin(this.a, latent, true);
+    if (this.b || latent === this.tileA || !this.picked) this.begin(latent, null, true);
+    else this.begin(this.latent(), latent, true, this.tileA); // as it was changed
+  }
+
+  first() {
+    if (this.kept.length) this.begin(this.samples.latents[this.kept[0]], null, false);
   }
 
   // A latent from elsewhere, here under one's hands.
   take(latent) {
     this.handed = latent;
-    if (this.samples) this.begin(latent, null, false), (this.handed = null);
+    if (!this.samples) return;
+    this.handed = null;
+    this.only.select.value = "";
+    this.lay();
+    this.begin(latent, null, true);
+    this.hint.textContent = "Your image is A. Change it by the sliders, or click on another one for a walk to it.";
   }
 
-  begin(a, b, picked) {
-    Object.assign(this, { a, b, picked, path: null });
+  begin(a, b, picked, tileA = a) {
+    Object.assign(this, { a, b, picked, tileA, path: null });
     this.walking.hidden = !b;
     this.hint.textContent = b ? "Move along the walk, or choose another first image." : HINT;
     this.place.value = 0;

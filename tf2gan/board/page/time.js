@@ -6,8 +6,8 @@ const ABREAST = 4; // runs side by side
 const STRIP = 16; // pictures of a film strip
 const PIXELS = 64e6; // of the grids that are kept
 const CHARTS = [
-  [["loss/d", "loss of D", "#e8710a"], ["loss/g", "loss of G", "#1a73e8"]],
-  [["quality/frechet", "Frechet distance", "#188038"]],
+  [["loss/d", "loss of D", "--d"], ["loss/g", "loss of G", "--g"]],
+  [["quality/frechet", "Frechet distance", "--frechet"]],
 ];
 
 export class Time {
@@ -36,9 +36,10 @@ export class Time {
     const on = button("▶", () => this.move(1), { title: "right arrow" });
     const bar = h("div", { className: "bar" }, this.toggle, back, this.slider, on, this.label);
     const files = [button("Save PNG", () => this.png()), button("Save GIF", () => this.gif())];
-    const life = h("label", {}, "life of image ", this.image);
+    const life = h("label", {}, "life of image ", this.image, h("small", {}, "or click on one"));
     const more = h("div", { className: "bar" }, this.speed.element, this.by.element, ...files, life);
-    const right = h("section", {}, bar, more, this.stage, this.strip, this.charts);
+    const look = h("div", { className: "look" }, this.stage, this.charts);
+    const right = h("section", {}, bar, more, look, this.strip);
     this.element = h("div", { className: "columns" }, this.list, right);
     this.draw = latest(() => this.redraw());
   }
@@ -205,7 +206,7 @@ export class Time {
     const lines = runs.flatMap((run, number) => kinds.map(line(run, number)));
     const points = lines.flatMap((line) => line.points);
     const canvas = h("canvas", { width, height, role: "img", ariaLabel: kinds.map(([, title]) => title).join(", ") });
-    const legend = kinds.map(([, title, color]) => h("span", { style: `color: ${color}` }, title));
+    const legend = kinds.map(([, title, color]) => h("span", { style: `color: var(${color})` }, title));
     const dashes = runs.length > 1 ? [h("small", {}, `solid: ${runs[0].name}; dashed: the others, in order`)] : [];
     const figure = h("figure", {}, h("figcaption", {}, ...legend, ...dashes), canvas);
     if (!points.length) return (figure.firstChild.append(h("small", {}, "no points yet")), figure);
@@ -219,8 +220,10 @@ export class Time {
     pen.fillStyle = style.getPropertyValue("--faint");
     pen.font = "11px sans-serif";
     for (const value of [0, top / 2, top]) pen.fillText(value.toPrecision(3), 2, y(value) + 4);
+    const end = share ? "100 %" : `step ${last(runs[0])}`;
+    pen.fillText(end, width - 4 - pen.measureText(end).width, height - 3);
     for (const line of lines) {
-      pen.strokeStyle = pen.fillStyle = line.color;
+      pen.strokeStyle = pen.fillStyle = style.getPropertyValue(line.color);
       pen.setLineDash(line.number ? [2 + 3 * line.number, 3] : []);
       pen.beginPath();
       line.points.forEach(([step, value], i) => pen[i ? "lineTo" : "moveTo"](x(step / last(line.run)), y(value)));
