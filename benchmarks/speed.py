@@ -250,9 +250,7 @@ class Worker:
 
     def warm_up(self):
         """Waits until the work is prepared, and runs it twice; exits where it cannot."""
-        if self._ask("warm up") != "ready\n":
-            again = f"python {__file__} --worker {self.expression!r}"
-            sys.exit(f"{self.expression} failed; {again} says why")
+        self._ask("warm up")
 
     def turn(self):
         """Runs one turn and returns its seconds."""
@@ -263,10 +261,13 @@ class Worker:
         return int(self._ask("peak"))
 
     def _ask(self, what):
-        with suppress(BrokenPipeError):  # it failed, and answers an empty line
+        with suppress(BrokenPipeError):
             self.process.stdin.write(f"{what}\n")
             self.process.stdin.flush()
-        return self.process.stdout.readline()
+        if answer := self.process.stdout.readline():
+            return answer
+        again = f"python {__file__} --worker {self.expression!r}"
+        sys.exit(f"{self.expression} failed; {again} says why")
 
     def close(self):
         self.process.stdin.close()

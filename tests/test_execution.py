@@ -87,6 +87,7 @@ def test_images_are_rolled_each_its_own_way(count, height, width, channels, reac
 
 def test_the_user_decides_before_tf2gan_does(monkeypatch):
     names = ("TF_FORCE_GPU_ALLOW_GROWTH", "TF_GPU_THREAD_MODE")
+    assert set(names) <= set(os.environ)  # by the import of tf2gan
     for decided, expected in ({}, "true"), ({names[0]: "false"}, "false"):
         for name in names:
             monkeypatch.delenv(name, raising=False)

@@ -186,6 +186,18 @@ def test_explore_draws_sorts_and_filters(tab, page):
     assert scores() != first
 
 
+def test_the_first_image_is_changed_without_being_chosen(tab, page):
+    """And a click on another one leads a walk there."""
+    tiles = tab.locator(".tiles button")
+    old = pixels(tiles.first.locator("canvas"))
+    tab.get_by_label("seed").fill("6")
+    tab.get_by_label("seed").press("Enter")
+    eventually(lambda: np.abs(pixels(tiles.first.locator("canvas")) - old).mean() > 2, page)
+    slide(tab.get_by_label("direction 2", exact=True), 60)
+    tiles.nth(9).click()
+    eventually(lambda: tab.locator(".tiles b").filter(has_text="B").count() == 1, page)
+
+
 def test_a_direction_changes_the_image_and_a_walk_leads_to_another(tab, page):
     tiles = tab.locator(".tiles button")
     tiles.nth(2).click()
@@ -298,9 +310,14 @@ def test_draw_judges_while_one_draws_and_finds_it_in_g(tab, page):
     assert tab.locator(".strip").last.locator("canvas").count() == 9
     tab.get_by_role("button", name="Explore it").click()
     tab.locator(".tiles button").first.wait_for()
-    assert np.abs(pixels(tab.locator(".big canvas").first)).mean() > 1
+    big = tab.locator(".big canvas").first
+    eventually(lambda: pixels(big).mean() > 1, page)
+    page.wait_for_timeout(1000)
+    drawn, strip = pixels(big), tab.locator(".strip:visible canvas")
     tab.locator(".tiles button").nth(3).click()  # and a walk from the drawing to another image
-    tab.locator(".strip:visible canvas").nth(7).wait_for()
+    alike = lambda image: np.abs(pixels(image) - drawn).mean() < 3  # noqa: E731
+    eventually(lambda: strip.count() == 8 and alike(strip.first), page)
+    assert not alike(strip.last)
     assert tab.locator(".tiles b").filter(has_text="B").count() == 1
 
 

@@ -18,7 +18,7 @@ class DataError(UsageError):
 
 
 class Stopped(Tf2ganError):
-    """A signal stopped the run, all saved; `exit_status` is 128 and the signal's number."""
+    """A signal stopped the run; `exit_status` is 128 and the signal's number."""
 
     def __init__(self, message, signal_number):
         super().__init__(message)

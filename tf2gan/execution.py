@@ -81,12 +81,13 @@ class Execution:
         batches = [tf.TensorSpec(shape) for shape in shapes]
         batches += [tf.TensorSpec((count, 2))] if recipe.shift else []
         # TensorFlow would find the device by a draw, which determinism forbids without a seed.
-        device = tf.zeros(()).device
+        with self._gan.strategy.scope():
+            device = tf.zeros(()).device
         try:
             for due in (False, True) if recipe.gradient_penalty else (False,):
                 describe = self._compiled[due].experimental_get_compiler_ir(*batches)
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # that the argument will be another one day
+                    warnings.simplefilter("ignore")  # `device_name` is deprecated
                     describe(stage="hlo", device_name=device)
         except (ValueError, TypeError, tf.errors.OpError) as error:
             return brief(error)

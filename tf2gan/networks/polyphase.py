@@ -44,8 +44,8 @@ def evaluate(model, inputs, *, training, dtype=tf.float32, logits=False, pool_dt
         BatchNormalization and the variables stay float32.
       logits: stop before the last activation. The loss needs this: log(sigmoid(x)) has no gradient
         once the sigmoid has rounded to 0 or 1.
-      pool_dtype: what max-pooling computes in, `dtype` by default; its outputs and gradients are
-        the same to the last bit in a wider one.
+      pool_dtype: what a max-pooling after an activation computes in, `dtype` by default; outputs
+        and gradients are the same to the last bit in a wider one, if no windows overlap.
 
     Returns:
       The outputs, float32.

@@ -24,7 +24,7 @@ from tf2gan.distribution import (
     take_from_chief,
     why,
 )
-from tf2gan.errors import Stopped, Tf2ganError, UsageError
+from tf2gan.errors import Stopped, Tf2ganError, UsageError, brief
 from tf2gan.gan import GAN
 from tf2gan.networks.precision import choose_dtype, computing_gpus
 from tf2gan.runs.checkpoints import Checkpoints
@@ -307,7 +307,8 @@ def _metrics_of(train_steps, images, rows, run, stop):
             raise
         # Ctrl-C reaches every process of a terminal, so XLA's compiler as well.
         raise Stopped(
-            f"stopped inside a window; {_newest(run)}; go on with: {resume_command(run)}",
+            f"stopped inside a window ({brief(error)}); {_newest(run)}; "
+            f"go on with: {resume_command(run)}",
             stop.received,
         ) from error
 

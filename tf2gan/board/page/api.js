@@ -77,14 +77,14 @@ export function choice(label, values, changed = () => {}) {
 
 export const options = (values) => values.map(([value, text]) => h("option", { value }, text));
 
-// Arrow keys go from one to the next of some elements, and act there if `act` is given.
-export function arrows(elements, event, columns = 1, act = () => {}) {
+// Arrow keys go from one to the next of some elements, in rows of so many, and act there.
+export function arrows(elements, event, columns, act = () => {}) {
   const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
-  const next = elements[[...elements].indexOf(event.target) + (by || NaN)];
-  if (!next) return;
-  next.focus();
-  act(next);
+  if (!by || event.altKey || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
+  const next = elements[[...elements].indexOf(event.target) + by];
+  next?.focus();
+  if (next) act(next);
 }
 
 export async function picture(url) {

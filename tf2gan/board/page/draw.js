@@ -48,7 +48,7 @@ export class Draw {
     this.meter.value = 0;
     this.use.disabled = this.find.disabled = true;
     this.verdict.textContent = EMPTY;
-    this.sheet = {}; // answers that are about another sheet come too late
+    this.sheet = this.search = {}; // answers that are about another sheet come too late
   }
 
   begin(event) {
@@ -117,10 +117,12 @@ export class Draw {
 
   // The way is shown as it goes: a line of JSON each few steps.
   async project() {
-    const sheet = (this.sheet = {});
+    const search = (this.search = {});
     this.way.replaceChildren();
     this.found.replaceChildren("Searching …");
-    const reader = (await stream("project", this.source.query, this.bytes())).getReader();
+    const answer = stream("project", this.source.query, this.bytes());
+    answer.catch(() => this.found.replaceChildren());
+    const reader = (await answer).getReader();
     const decoder = new TextDecoder();
     let text = "";
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
@@ -128,14 +130,15 @@ export class Draw {
       const lines = text.split("\n");
       text = lines.pop();
       for (const line of lines) {
-        if (this.sheet !== sheet) return void reader.cancel();
-        await this.step(JSON.parse(line));
+        if (this.search !== search) return void reader.cancel();
+        await this.step(JSON.parse(line), search);
       }
     }
   }
 
-  async step(answer) {
+  async step(answer, search) {
     const sprite = await picture(answer.png);
+    if (this.search !== search) return;
     const said = `step ${answer.step} of ${answer.of}: ${answer.distance.toFixed(3)} away. ${this.say(answer, "It")}`;
     this.found.replaceChildren(h("figure", {}, tile(sprite, 0, 1, 168), h("figcaption", {}, said)));
     if (answer.step % 12 === 0) this.way.append(tile(sprite, 0, 1, 56));

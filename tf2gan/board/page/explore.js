@@ -89,7 +89,7 @@ export class Explore {
     this.showClasses();
     const count = samples.directions.length;
     if (this.slides.childElementCount !== count) {
-      const range = { type: "range", min: -100, max: 100, value: 0, oninput: () => this.change() };
+      const range = { type: "range", min: -100, max: 100, value: 0, oninput: () => this.pull() };
       const slide = (_, i) => h("label", {}, String(i + 1), h("input", { ...range, ariaLabel: `direction ${i + 1}` }));
       this.slides.replaceChildren(...Array.from({ length: count }, slide));
     }
@@ -131,7 +131,13 @@ export class Explore {
   }
 
   first() {
-    if (this.kept.length) this.begin(this.samples.latents[this.kept[0]], null, false);
+    this.begin(this.samples.latents[this.kept[0] ?? 0], null, false);
+  }
+
+  // What a person has changed is not thrown away by the next click.
+  pull() {
+    this.picked = true;
+    this.change();
   }
 
   // A latent from elsewhere, here under one's hands.

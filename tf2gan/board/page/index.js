@@ -27,7 +27,7 @@ export async function render() {
   const stage = h("main");
   const tabs = Object.keys(views).map((name) => h("button", { role: "tab", onclick: () => show(name) }, name));
   const list = h("div", { role: "tablist" }, ...tabs);
-  list.onkeydown = (event) => arrows(tabs, event, 1, (tab) => tab.click());
+  list.onkeydown = (event) => arrows(tabs, event, 0, (tab) => tab.click());
   document.body.append(h("header", {}, list, note), stage);
 
   function show(name) {
@@ -44,7 +44,8 @@ export async function render() {
   });
   document.addEventListener("keydown", (event) => {
     const { tagName, type } = event.target;
-    const typed = tagName === "SELECT" || type === "number" || (tagName === "BUTTON" && event.key === " ");
+    const pressed = event.key === " " && (tagName === "BUTTON" || type === "checkbox");
+    const typed = tagName === "SELECT" || type === "number" || pressed;
     const taken = typed || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey;
     if (!taken) shown.key?.(event);
   });

@@ -214,13 +214,14 @@ export class Time {
     const style = getComputedStyle(document.documentElement);
     const top = Math.max(1e-9, ...points.map((point) => point[1])) * 1.05;
     const share = this.by.select.value === "share";
-    const last = (run) => Math.max(1, run.steps.at(-1) || 0, ...(share ? [] : points.map((point) => point[0])));
+    const most = Math.max(1, ...runs.map((run) => run.steps.at(-1) || 0), ...points.map((point) => point[0]));
+    const last = (run) => (share ? Math.max(1, run.steps.at(-1) || 0) : most);
     const x = (place) => left + (width - left - 4) * Math.min(1, place);
     const y = (value) => height - 16 - (height - 24) * (value / top);
     pen.fillStyle = style.getPropertyValue("--faint");
     pen.font = "11px sans-serif";
     for (const value of [0, top / 2, top]) pen.fillText(value.toPrecision(3), 2, y(value) + 4);
-    const end = share ? "100 %" : `step ${last(runs[0])}`;
+    const end = share ? "100 %" : `step ${most}`;
     pen.fillText(end, width - 4 - pen.measureText(end).width, height - 3);
     for (const line of lines) {
       pen.strokeStyle = pen.fillStyle = style.getPropertyValue(line.color);
