@@ -1,5 +1,6 @@
 """The two command lines, as a person types them."""
 
+import os
 import re
 import sys
 
@@ -9,6 +10,7 @@ from conftest import flags
 
 import generate
 import train
+from tf2gan import commands
 from tf2gan.data.images import read_png
 from tf2gan.errors import UsageError
 from tf2gan.runs import checkpoints
@@ -236,3 +238,16 @@ def test_images_of_one_class_from_a_run(measured, mnist, tmp_path, capsys, monke
     found = np.load(out)
     assert len(found) == 40 and "candidates are of class 7" in shown
     assert np.mean([np.any(np.all(sevens[:100] == image, (1, 2))) for image in found]) > 0.95
+
+
+def test_start_up_notices_are_held_back_and_warnings_are_not(capfd):
+    """Of what TensorFlow writes itself, not by Python."""
+    notices = [
+        "I0000 00:00:1 port.cc:153] oneDNN custom operations are on.",
+        "E0000 00:00:1 cuda_platform.cc:52] failed call to cuInit: INTERNAL",
+        "W0000 00:00:1 gpu_bfc_allocator.cc:47] Overriding orig_value setting because the "
+        "TF_FORCE_GPU_ALLOW_GROWTH environment variable is set.",
+    ]
+    warning = "W0000 00:00:1 gpu_device.cc:2365] Cannot dlopen some GPU libraries.\n"
+    commands.import_tensorflow(lambda: os.write(2, "\n".join([*notices, warning]).encode()))
+    assert capfd.readouterr().err == warning
