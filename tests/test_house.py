@@ -129,7 +129,8 @@ def test_readme_names_every_flag_and_no_other(capsys):
     from tf2gan.recipes import RECIPES, VALUES
 
     commands = (ROOT / "docs" / "commands.md").read_text()
-    benchmarks = {"--rounds", "--steps", "--sizes", "--whole", "--onednn", "--images", "--minutes"}
+    benchmarks = {"--rounds", "--steps", "--sizes", "--whole", "--onednn", "--images"}
+    benchmarks |= {"--minutes", "--pace", "--pictures"}
     sources = "".join(path.read_text() for path in (ROOT / "benchmarks").glob("*.py"))
     assert [flag for flag in benchmarks if f'"{flag}"' not in sources] == []
     # TensorBoard's, srun's and ruff's.
