@@ -6,6 +6,7 @@ They are forked from a server that has imported it, which starts no thread and r
 import multiprocessing
 import os
 import runpy
+import signal
 import sys
 import threading
 
@@ -98,6 +99,8 @@ def _run(stdout, stderr, terminal, words, cwd, environment, no_tensorflow):
     if terminal:
         os.setsid()  # the terminal that is opened next is then the one whose Ctrl-C it gets
         os.dup2(os.open(terminal, os.O_RDWR), 0)
+        # A shell that starts the tests in the background has them ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(0 if terminal else stdout.fileno(), 1)
     os.dup2(0 if terminal else stderr.fileno(), 2)
     for stream in (sys.stdout, sys.stderr):
