@@ -8,9 +8,10 @@ is a process of its own that waits for its turn; turns alternate, medians are pr
 
 import argparse
 import importlib.util
-import os
 
 from speed import GFLOP_AT_128, Worker, turns
+
+from tf2gan.gpu import set_defaults
 
 PRODUCT = 8192  # a side of the matrices
 PRECISIONS = {"float32": "None", "bfloat16": "'bfloat16'", "float16": "'float16'"}
@@ -49,7 +50,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="turns of each (default: 5)")
     parser.add_argument("--images", type=int, default=16_384, help="in a turn (default: 16384)")
     flags = parser.parse_args()
-    os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"  # several processes share the card
+    set_defaults()  # for those who do not import tf2gan: several processes share the card
     products = {
         name: f"matrix_product({name!r}, {PRODUCT})" for name in ("float32", "bfloat16", "float16")
     }

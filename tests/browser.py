@@ -76,6 +76,11 @@ def looking(height=900):
         browser.close()
 
 
+def slide(slider, value):
+    """Moves a slider as a hand does."""
+    slider.evaluate("(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }", str(value))
+
+
 def open_tab(page, address, tab):
     page.goto(f"{address}#{tab}")
     page.reload()
@@ -91,11 +96,10 @@ def film(page, address):
 
     open_tab(page, address, "tf2gan")
     tab = page.frame_locator("iframe")
-    slide = "(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }"
     tab.locator("canvas.grid").first.wait_for()
     slider = tab.get_by_role("slider", name="step")
     for place in (0, 4, 8, 14, 22, 35, 55, 90, 150, 300, 500, 700, 850, 1000):
-        slider.evaluate(slide, str(place))
+        slide(slider, place)
         shoot(wait=500)
     tab.locator("canvas.grid").first.click(position={"x": 200, "y": 90})
     tab.locator(".strip figure").first.wait_for()
@@ -108,13 +112,13 @@ def film(page, address):
     tab.locator(".tiles button").first.click()
     shoot(0.8, wait=1000)
     for value in (20, 40, 60, 80, 40, 0, -30, -60):
-        tab.get_by_label("direction 1", exact=True).evaluate(slide, str(value))
+        slide(tab.get_by_label("direction 1", exact=True), value)
         shoot(0.25, wait=600)
     tab.get_by_role("button", name="Reset").click()
     tab.locator(".tiles button").nth(2).click()
     tab.locator(".strip:visible canvas").nth(7).wait_for()
     for value in (0, 20, 40, 60, 80, 100):
-        tab.get_by_role("slider", name="place on the walk").evaluate(slide, str(value))
+        slide(tab.get_by_role("slider", name="place on the walk"), value)
         shoot(0.25, wait=600)
     tab.get_by_role("tab", name="Draw").click()
     tab.get_by_label("networks").select_option("@mnist")

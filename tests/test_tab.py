@@ -9,7 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
-from browser import looking, open_tab, require_chromium, serving
+from browser import looking, open_tab, require_chromium, serving, slide
 from PIL import Image
 
 import tf2gan
@@ -57,10 +57,6 @@ def pixels(locator):
     url = locator.evaluate("canvas => canvas.toDataURL()")
     with Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))) as picture:
         return np.asarray(picture.convert("L"), np.float32)
-
-
-def slide(slider, value):
-    slider.evaluate("(e, v) => { e.value = v; e.dispatchEvent(new Event('input')); }", str(value))
 
 
 def eventually(condition, page, seconds=30):

@@ -87,6 +87,8 @@ export function arrows(elements, event, columns, act = () => {}) {
   if (next) act(next);
 }
 
+export const captioned = (content, ...caption) => h("figure", {}, content, h("figcaption", {}, ...caption));
+
 export async function picture(url) {
   const image = new Image();
   image.src = url;

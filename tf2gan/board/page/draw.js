@@ -1,6 +1,6 @@
 // A canvas: what D says of a drawing, what is like it in the data, and what G makes of it.
 
-import { button, h, latest, picture, post, stream, tile } from "./api.js";
+import { button, captioned, h, latest, picture, post, stream, tile } from "./api.js";
 
 const WIDE = 280; // pixels of the canvas on the screen, about
 const EMPTY = "Draw something, white on black.";
@@ -109,8 +109,7 @@ export class Draw {
     if (!answer.nearest) return void (this.near.textContent = "The training images are not at hand, or not read yet.");
     const sprite = await picture(answer.nearest);
     const figures = answer.distances.map((distance, i) => {
-      const image = tile(sprite, i, answer.distances.length, 56);
-      return h("figure", {}, image, h("figcaption", {}, distance.toFixed(3)));
+      return captioned(tile(sprite, i, answer.distances.length, 56), distance.toFixed(3));
     });
     this.near.replaceChildren(...figures);
   }
@@ -140,7 +139,7 @@ export class Draw {
     const sprite = await picture(answer.png);
     if (this.search !== search) return;
     const said = `step ${answer.step} of ${answer.of}: ${answer.distance.toFixed(3)} away. ${this.say(answer, "It")}`;
-    this.found.replaceChildren(h("figure", {}, tile(sprite, 0, 1, 168), h("figcaption", {}, said)));
+    this.found.replaceChildren(captioned(tile(sprite, 0, 1, 168), said));
     if (answer.step % 12 === 0) this.way.append(tile(sprite, 0, 1, 56));
     this.latent = answer.latent;
     this.use.disabled = false;

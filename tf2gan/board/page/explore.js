@@ -1,6 +1,6 @@
 // The networks under one's hands: samples and their scores, walks, directions, two side by side.
 
-import { arrows, blob, button, choice, h, latest, picture, post, save, telling, tile } from "./api.js";
+import { arrows, blob, button, captioned, choice, h, latest, picture, post, save, telling, tile } from "./api.js";
 import { fill, Source } from "./source.js";
 
 const SLIDE = 4; // how far a slider goes along a direction, either way
@@ -190,8 +190,7 @@ export class Explore {
     for (const source of sources) {
       const { png, scores } = await post("at", source.query, [latent]);
       const name = h("small", {}, source.run.select.selectedOptions[0].textContent);
-      const caption = h("figcaption", {}, `D: ${scores[0].toFixed(3)}`, name);
-      figures.push(h("figure", {}, tile(await picture(png), 0, 1, 168), caption));
+      figures.push(captioned(tile(await picture(png), 0, 1, 168), `D: ${scores[0].toFixed(3)}`, name));
     }
     this.big.replaceChildren(...figures);
   }

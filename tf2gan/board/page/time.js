@@ -1,6 +1,6 @@
 // Every step of every run: one slider for all, curves with a cursor, the life of a latent.
 
-import { blob, button, choice, get, h, latest, save, telling, tile } from "./api.js";
+import { blob, button, captioned, choice, get, h, latest, save, telling, tile } from "./api.js";
 
 const ABREAST = 4; // runs side by side
 const STRIP = 16; // pictures of a film strip
@@ -193,7 +193,7 @@ export class Time {
     const figures = [];
     for (const step of Array.from({ length: count }, place).map((at) => run.steps[at])) {
       const image = tile(await this.grid(run, step), index, 64, 56);
-      figures.push(h("figure", {}, image, h("figcaption", {}, String(step))));
+      figures.push(captioned(image, String(step)));
     }
     this.image.value = index + 1;
     this.strip.replaceChildren(h("h2", {}, `image ${index + 1} of ${run.name}, step by step`), ...figures);
