@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from conftest import ROOT
+from markdown_it import MarkdownIt
 
 import generate
 import train
@@ -112,6 +113,20 @@ def test_no_line_is_too_long_to_read():
     for path in [*texts, *(ROOT / "tf2gan" / "board" / "page").iterdir()]:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             assert len(line) <= 120 or line.startswith("|"), f"{path.name}:{number}"
+
+
+def test_documents_read_as_they_are_meant():
+    """No link, emphasis, code or table that a reader would see as its signs."""
+    markdown = MarkdownIt("commonmark").enable("table")
+    for path in [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "tf2gan").rglob("*.md"),
+    ]:
+        for block in markdown.parse(path.read_text()):
+            for part in block.children or []:
+                signs = part.type == "text" and re.search(r"\]\[|\]\(|\]:|\*\*|`|\|", part.content)
+                assert not signs, f"{path.name}:{block.map[0] + 1}: {part.content}"
 
 
 def test_ci_runs_the_readmes_test_command():
