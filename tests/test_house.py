@@ -29,6 +29,9 @@ WITHOUT_TENSORFLOW = (
     "config recipes knobs sizes errors commands progress_bar onednn gpu data runs.files "
     "runs.folders runs.start cli export training.signals"
 )
+DOCUMENTS = sorted(
+    {*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "tf2gan").rglob("*.md")}
+)
 FILES = {
     ".".join(path.relative_to(ROOT / "tf2gan").with_suffix("").parts): path
     for path in (ROOT / "tf2gan").rglob("*.py")
@@ -109,24 +112,37 @@ def test_the_code_is_linted_and_laid_out():
 
 
 def test_no_line_is_too_long_to_read():
-    texts = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
-    for path in [*texts, *(ROOT / "tf2gan" / "board" / "page").iterdir()]:
+    for path in [*DOCUMENTS, *(ROOT / "tf2gan" / "board" / "page").iterdir()]:
         for number, line in enumerate(path.read_text().splitlines(), 1):
             assert len(line) <= 120 or line.startswith("|"), f"{path.name}:{number}"
 
 
+def shown(path):
+    """The blocks of text of a document, as a reader's program understands them."""
+    blocks = MarkdownIt("commonmark").enable("table").parse(path.read_text())
+    return [block for block in blocks if block.children]
+
+
 def test_documents_read_as_they_are_meant():
     """No link, emphasis, code or table that a reader would see as its signs."""
-    markdown = MarkdownIt("commonmark").enable("table")
-    for path in [
-        *ROOT.glob("*.md"),
-        *(ROOT / "docs").glob("*.md"),
-        *(ROOT / "tf2gan").rglob("*.md"),
-    ]:
-        for block in markdown.parse(path.read_text()):
-            for part in block.children or []:
-                signs = part.type == "text" and re.search(r"\]\[|\]\(|\]:|\*\*|`|\|", part.content)
-                assert not signs, f"{path.name}:{block.map[0] + 1}: {part.content}"
+    for path in DOCUMENTS:
+        for block in shown(path):
+            texts = "".join(part.content for part in block.children if part.type == "text")
+            signs = re.search(r"\]\[|\]\(|\]:|\*\*|`|\|", texts)
+            assert not signs, f"{path.name}:{block.map[0] + 1}: {texts}"
+
+
+def test_every_link_leads_somewhere():
+    heads = {path: re.findall(r"^#+ (.*)", path.read_text(), re.M) for path in DOCUMENTS}
+    for path in DOCUMENTS:
+        parts = [part for block in shown(path) for part in block.children]
+        for target in filter(None, (part.attrGet("href") or part.attrGet("src") for part in parts)):
+            if not target.startswith("https://"):
+                file, _, anchor = target.partition("#")
+                file = (path.parent / file).resolve() if file else path
+                assert file.exists(), f"{path.name}: {target}"
+                names = [re.sub(r"[^\w -]", "", head.lower()) for head in heads.get(file, [])]
+                assert anchor in ["", *(name.replace(" ", "-") for name in names)], target
 
 
 def test_ci_runs_the_readmes_test_command():
