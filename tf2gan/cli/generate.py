@@ -16,7 +16,7 @@ def find_label(data, name):
     if not data.has_classes:
         raise UsageError(f"--label {name}: {data.name} has no classes to choose from")
     if name not in data.class_names:
-        known = ", ".join(data.class_names[:20]) + (", …" if len(data.class_names) > 20 else "")
+        known = ", ".join(data.class_names[:100]) + (", …" if len(data.class_names) > 100 else "")
         raise UsageError(f"--label is {name!r}; the classes of {data.name} are {known}")
     return data.class_names.index(name)
 

@@ -97,7 +97,7 @@ def parse_flags(args=None):
         metavar="PATH",
         help=".png (one grid), .gif (one image a frame), .npz or .npy (a uint8 array [N, H, W], in "
         "colour [N, H, W, 3]), or a folder (one PNG an image); without it, generated_image.png in "
-        "the run's folder",
+        "the run's folder, or in the present one where there is no run",
     )
     parser.add_debug()
     return parser.parse_args(args)
