@@ -121,6 +121,9 @@ extra                                     | there is no flag 'extra'
 --resume 00004 --logdir damaged           | batch is 'many'
 --resume 00005 --logdir damaged           | batch is nan
 --resume 00006 --logdir damaged           | config.json cannot be read
+--resume 00007 --logdir damaged           | config.json cannot be read
+--logdir a[1]                             | a.1. has a '.', and TensorFlow finds no checkpoint
+--data ~nobody-of-this-name/pictures      | is no file or folder
 --resume --logdir fresh --batch 9         | --batch 9 contradicts the run, which has 4
 --resume --logdir fresh --image-size 32   | --image-size 32x32 contradicts the run, which has 28x28
 --resume --logdir fresh --color-mode rgb  | contradicts the run, which has grayscale
@@ -280,6 +283,7 @@ def place(tmp_path_factory):
         write_run(place / "damaged" / f"{number:05d}-{chr(97 + number)}", text)
     write_run(place / "damaged" / "00006-g", "")
     (place / "damaged" / "00006-g" / "config.json").write_bytes(b"\xff\xfe\x80")
+    write_run(place / "damaged" / "00007-h", '{"recipe": ["classic"]}')
     return place
 
 

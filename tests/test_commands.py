@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import train
 from tf2gan import commands
 from tf2gan.data.images import read_png
 from tf2gan.errors import UsageError
-from tf2gan.runs import checkpoints
+from tf2gan.runs import checkpoints, folders
 from tf2gan.runs.folders import create_run, find_run, resume_command
 
 NO_TENSORFLOW = """
@@ -165,6 +166,20 @@ def test_generate_refuses(trained, capsys, args, said):
     assert stopped.value.code == 2 and said in error and error.count("\n") == 1
 
 
+def test_a_disk_that_refuses_an_image_is_one_line(trained, tmp_path, monkeypatch, capsys):
+    def full(*paths):
+        raise OSError(28, "No space left on device", "a.png")
+
+    monkeypatch.setattr(os, "replace", full)
+    words = ["--run", str(trained[1]), "--batch", "1", "--out", str(tmp_path / "a.png")]
+    with pytest.raises(SystemExit) as stopped:
+        generate.main(words)
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "error: No space left on device (a.png)\n"
+    with pytest.raises(OSError):
+        generate.main([*words, "--debug"])
+
+
 def test_debug_shows_the_traceback():
     with pytest.raises(UsageError):
         generate.main(["--batch", "0", "--debug"])
@@ -192,6 +207,12 @@ def test_run_folders_are_numbered_and_found(tmp_path):
     assert (
         resume_command(tmp_path / "notes") == f"python train.py --resume {tmp_path / 'notes'}"
     )  # it has no number
+
+
+def test_a_printed_command_is_quoted_as_the_system_wants_it(monkeypatch):
+    assert folders.quoted(["--logdir", "a b"]) == "--logdir 'a b'"
+    monkeypatch.setattr(folders, "os", SimpleNamespace(name="nt"))
+    assert folders.quoted(["--logdir", "C:\\a b", "x"]) == '--logdir "C:\\a b" x'
 
 
 def test_progress_bar_on_a_terminal(monkeypatch, capsys):

@@ -17,6 +17,7 @@ from tf2gan.data.batches import batch_rows, batches_per_epoch, subset
 from tf2gan.data.dataset import Data
 from tf2gan.data.load import load_data
 from tf2gan.errors import DataError
+from tf2gan.training import windows as training_windows
 from tf2gan.training.windows import windows
 
 RNG = np.random.default_rng(0)
@@ -317,7 +318,7 @@ def test_data_larger_than_memory(tmp_path):
 
 
 @pytest.mark.parametrize("recipe", ["classic", "modern"])
-def test_a_mapped_file_gives_the_same_batches(tmp_path, recipe):
+def test_a_mapped_file_gives_the_same_batches(tmp_path, monkeypatch, recipe):
     """Whatever the windows: each image of each batch, in the same order."""
     images = np.random.default_rng(0).integers(0, 256, (30, 28, 28), np.uint8)
     np.save(tmp_path / "a.npy", images)
@@ -332,3 +333,5 @@ def test_a_mapped_file_gives_the_same_batches(tmp_path, recipe):
         assert end == same_end and len(ours) <= 12  # only the window's own
         assert np.array_equal(ours[rows], np.asarray(theirs)[same_rows])
     assert end == 25
+    monkeypatch.setattr(training_windows, "MAPPED_BYTES", 2 * 4 * 784)
+    assert {len(ours) for _, ours, _ in windows(config, mapped, 2)} <= {4, 8}

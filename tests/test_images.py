@@ -1,5 +1,8 @@
 """Laws of grids and pixel ranges, and the picture files."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +12,7 @@ from PIL import Image
 
 from tf2gan.data.images import check_out, read_png, tile_grid, to_pixels, to_unit, write_images
 from tf2gan.errors import UsageError
+from tf2gan.runs.files import PARTIAL
 
 batches = arrays.arrays(
     np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 5), st.integers(1, 5))
@@ -73,6 +77,18 @@ def test_out_formats(tmp_path, images):
     assert names == [f"00000{i}.png" for i in range(5)]
     assert np.array_equal(read_png(tmp_path / "new" / "folder" / "000003.png"), images[3])
     assert not list(tmp_path.rglob("*partial*"))
+
+
+def test_a_folder_of_images_may_be_any(tmp_path, images, monkeypatch):
+    """The one at hand, which has no name; one of another disk; one where a kill left a part."""
+    monkeypatch.chdir(tmp_path)
+    check_out("/")
+    write_images(".", images)
+    (tmp_path / "a" / f"{PARTIAL}{os.getpid()}").mkdir(parents=True)
+    above = sorted(tmp_path.iterdir())
+    write_images("a", images)
+    assert sorted(file.name for file in Path("a").iterdir()) == [f"00000{i}.png" for i in range(5)]
+    assert sorted(tmp_path.iterdir()) == above  # nothing was made beside it
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, images, monkeypatch):

@@ -672,6 +672,7 @@ def test_tables_with_the_label_last_compressed_quoted_or_in_words(tmp_path):
         .replace(b"\n", b'"\r\n"')[:-1]
         .join([b'"', b""]),
         "bom.csv": b"\xef\xbb\xbf" + csv(X, Y),
+        "plain_bom.csv": b"\xef\xbb\xbf" + csv(X, Y, False),
         "blank.csv": csv(X, Y).replace(b"\n", b"\n\n"),
     }
     for name, content in files.items():

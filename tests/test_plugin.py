@@ -17,6 +17,7 @@ from tf2gan.board import plugin as tab
 from tf2gan.board.plugin import GANPlugin
 from tf2gan.config import TrainConfig
 from tf2gan.data.images import to_pixels, write_png
+from tf2gan.runs import folders
 from tf2gan.runs.pretrained import load_pretrained
 from tf2gan.sampling import sample_latents
 
@@ -142,10 +143,10 @@ def test_a_hundred_runs_of_a_thousand_grids_are_listed_quickly_and_read_once(tmp
             (samples / f"step-{step:06d}.png").touch()
     opened = Tab(tmp_path)
     read = []
-    names_in = tab.names_in
-    monkeypatch.setattr(tab, "names_in", lambda folder: read.append(folder) or names_in(folder))
+    names_in = folders.names_in
+    monkeypatch.setattr(folders, "names_in", lambda path: read.append(path) or names_in(path))
     assert len(opened.get("/runs")["runs"]) == 100
-    assert read == []  # no grids are counted before a run is chosen
+    assert read == [tmp_path]  # no grids are counted before a run is chosen
     for _ in range(3):
         assert opened.get("/run", run="00007-a")["steps"][-1] == 99_900
     assert sum(folder.name == "samples" for folder in read) == 1
@@ -399,5 +400,12 @@ def test_nothing_is_fetched_for_a_picture(tmp_path, monkeypatch):
     from tf2gan.board import explorer
 
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert explorer._read(("fashion_mnist", None, None)) is None
+    assert explorer._read(("fashion_mnist", None, None))[:2] == (None, None)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_data_too_large_to_keep_are_read_once(monkeypatch):
+    from tf2gan.board import explorer
+
+    monkeypatch.setattr(explorer, "DATA_MOST", 1)
+    assert explorer._read(("mnist", None, None)) == (None, None, np.inf)

@@ -376,6 +376,14 @@ def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
     )  # training images are their own nearest
 
 
+def test_a_strangers_file_is_bounded_before_it_is_unpacked(tmp_path, monkeypatch, capsys):
+    np.savez_compressed(tmp_path / "a.npz", images=np.zeros((9, 28, 28), np.uint8))
+    monkeypatch.setattr(command, "VALUES_MOST", 9 * 28 * 28)
+    with pytest.raises(SystemExit):
+        command.main([str(tmp_path / "a.npz")])
+    assert "unpack to 7184 bytes, more than 7056" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "what, said",
     [

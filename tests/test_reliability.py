@@ -26,7 +26,7 @@ import tf2gan
 from tf2gan.config import TrainConfig
 from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.quality.ruler import Quality
-from tf2gan.runs import weights
+from tf2gan.runs import checkpoints, weights
 from tf2gan.runs.checkpoints import best_figures, checkpoint_steps, restore_networks
 from tf2gan.runs.files import locked, replacing
 from tf2gan.runs.folders import create_run
@@ -379,12 +379,71 @@ def test_when_every_checkpoint_is_damaged_nothing_is_touched(trained, tmp_path):
     }
 
 
-def test_the_managers_list_may_be_lost(trained, tmp_path):
+def empty(path):
+    path.write_bytes(b"")  # what a power cut leaves of a file that was never forced to the disk
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, empty, lambda path: path.write_bytes(b"\xff")])
+def test_the_managers_list_may_be_lost(trained, tmp_path, damage):
     run = tmp_path / "00000-digits-classic"
     shutil.copytree(trained[1], run)
-    (run / "checkpoints" / "checkpoint").unlink()
+    damage(run / "checkpoints" / "checkpoint")
     training.resume(run, steps=8)
     assert checkpoint_steps(run)[-1] == 8
+
+
+@pytest.mark.xdist_group("judged")
+def test_the_best_is_found_without_its_list(judged_run):
+    run = judged_run
+    empty(run / "checkpoints" / "best" / "checkpoint")
+    assert restore_networks(run)[2:] == (4, True)
+    training.resume(run, steps=5)  # not as good
+    assert best_figures(run)["step"] == 4
+
+
+def test_a_path_that_tensorflow_takes_for_a_pattern_is_refused(trained, tmp_path):
+    """It would save there, find none of it again, and remove what lies beside."""
+    run = tmp_path / "exp [1]" / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    before = saved_state(trained[1], 6)
+    for use in (training.resume, restore_networks):
+        with pytest.raises(UsageError, match=r"exp \[1\].* has a '\['.*rename that folder"):
+            use(run)
+    with pytest.raises(UsageError, match="choose another --logdir"):
+        create_run(tmp_path / "what?", "digits", "{}")
+    assert not (tmp_path / "what?").exists()
+    (tmp_path / "exp [1]").rename(tmp_path / "exp")
+    assert saved_state(tmp_path / "exp" / run.name, 6) == before
+
+
+def test_a_checkpoint_that_is_removed_while_it_is_read_is_not_called_damaged(
+    trained, tmp_path, monkeypatch, capsys
+):
+    """The run goes on meanwhile, and keeps its newest ones only."""
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    restore = checkpoints._restore_networks
+
+    def removing(path, *networks):
+        for file in (run / "checkpoints").glob("ckpt-6.*"):
+            file.unlink()
+        restore(path, *networks)
+
+    monkeypatch.setattr(checkpoints, "_restore_networks", removing)
+    assert restore_networks(run)[2] == 4
+    assert "damaged" not in capsys.readouterr().err
+
+
+def test_what_others_left_in_its_folder_stops_no_run(trained, tmp_path):
+    """Parts of `generate.py --out RUN/pictures`, which was killed; a file manager's copy."""
+    run = tmp_path / "00000-digits-classic"
+    shutil.copytree(trained[1], run)
+    (run / "pictures" / ".partial-5").mkdir(parents=True)
+    (run / ".partial-7.png").write_bytes(b"half")  # of a generate.py that is drawing
+    shutil.copy(run / "samples" / "step-000003.png", run / "samples" / "step-000003 copy.png")
+    training.resume(run, steps=8)
+    assert json.loads((run / "summary.json").read_text())["step"] == 8
+    assert (run / ".partial-7.png").exists()
 
 
 def test_a_strangers_model_runs_no_code(tmp_path, trained):

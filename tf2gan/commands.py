@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tf2gan.errors import Stopped, Tf2ganError, UsageError
+from tf2gan.errors import Stopped, Tf2ganError, UsageError, brief
 from tf2gan.knobs import nearest
 
 SELECTIONS = ("plain", "nice", "rejection")  # how generated images are chosen
@@ -63,6 +63,12 @@ def run_command(command, *, debug):
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except OSError as error:  # a disk that is full, a folder that cannot be written
+        if debug:
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {error.strerror or brief(error)}{where}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:  # before training began, or while generating
         print("stopped by Ctrl-C", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)

@@ -212,7 +212,7 @@ class TrainConfig:
         path = Path(run) / "config.json"
         try:
             return cls.from_json(path.read_text())
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise Tf2ganError(f"{path} cannot be read ({error})") from error
         except UsageError as error:
             raise Tf2ganError(f"{path} is not a configuration of this tf2gan: {error}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tf2gan.commands import PRETRAINED, Parser, import_tensorflow, run_command
 from tf2gan.errors import Tf2ganError, UsageError, brief
-from tf2gan.runs.files import PARTIAL
+from tf2gan.runs.files import PARTIAL, check_can_be_made
 
 FORMATS = {".onnx": "onnx", ".tflite": "litert"}  # by the suffix of --to; other names are folders
 OTHERS = (".h5", ".keras", ".pb", ".pt", ".pth", ".zip", ".json", ".lite")  # but these mean a file
@@ -54,11 +54,9 @@ def check_to(path):
     try:
         if path.exists():
             raise UsageError(f"--to {path} is there already; choose another, or remove it")
-        above = next(parent for parent in path.absolute().parents if parent.exists())
+        check_can_be_made(path, "--to")
     except OSError as error:
         raise UsageError(f"--to {path}: {error.strerror}") from error
-    if not above.is_dir():
-        raise UsageError(f"--to {path}: {above} is no folder")
     kind = FORMATS.get(path.suffix, "tf_saved_model")
     if kind in NEEDS and importlib.util.find_spec(NEEDS[kind]) is None:
         raise UsageError(f'{path.suffix} needs {NEEDS[kind]}: pip install "tf2gan[export]"')

@@ -9,6 +9,7 @@ import collections
 import concurrent.futures
 import functools
 import json
+import math
 import re
 import tempfile
 import threading
@@ -107,15 +108,14 @@ class Explorer:
 
         `patience` is how many seconds may be waited for it.
         """
-        source, now = networks.source, time.monotonic()
-        reading, since = self._data.get(source, (None, 0))
-        if reading is None or reading.done() and reading.result() is None and now > since + RETRIED:
-            reading = self._reader.submit(_read, source)
-            self._data[source] = (reading, now)
+        source = networks.source
+        reading = self._data.get(source)
+        if reading is None or reading.done() and reading.result()[2] < time.monotonic():
+            reading = self._data[source] = self._reader.submit(_read, source)
             while len(self._data) > 2:
                 self._data.popitem(last=False)
         concurrent.futures.wait([reading], patience)
-        data, classifier = (reading.result() if reading.done() else None) or (None, None)
+        data, classifier, _ = reading.result() if reading.done() else (None, None, 0)
         right = data is not None and data.images.shape[1:] == networks.shape
         return (data, classifier) if right else (None, None)
 
@@ -205,16 +205,16 @@ EXPLORER = Explorer()
 
 
 def _read(source):
-    """(data set, its classifier or None), or None where it is not at hand: nothing is fetched."""
+    """(data set, classifier, when to look again); None what is not at hand: nothing is fetched."""
     try:
-        if source[0] == "fashion_mnist" and not has_fashion_mnist():
-            return None
-        data = load_data(*source)
-        if not hasattr(data.images, "filename") and data.images.nbytes > DATA_MOST:
-            return None
-        return data, find_classifier(data) if data.has_classes else None
+        if source[0] != "fashion_mnist" or has_fashion_mnist():
+            data = load_data(*source)
+            if not hasattr(data.images, "filename") and data.images.nbytes > DATA_MOST:
+                return None, None, math.inf
+            return data, find_classifier(data) if data.has_classes else None, math.inf
     except Exception:  # whatever is wrong with them: there are no classes then, and no neighbours
-        return None
+        pass
+    return None, None, time.monotonic() + RETRIED
 
 
 def _whole(text, most):

@@ -7,7 +7,6 @@ file. What needs TensorFlow is in `explorer.py`, which is imported when somebody
 
 import contextlib
 import functools
-import re
 import tempfile
 import threading
 import time
@@ -24,11 +23,17 @@ from tf2gan.commands import PRETRAINED
 from tf2gan.config import TrainConfig
 from tf2gan.data.images import read_png, side_by_side, write_gif
 from tf2gan.errors import Tf2ganError, UsageError, brief
-from tf2gan.runs.folders import checkpoint_steps, has_checkpoint, names_in, runs_below
+from tf2gan.runs.folders import (
+    checkpoint_steps,
+    grid_of,
+    grid_steps,
+    has_checkpoint,
+    names_in,
+    runs_below,
+)
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".js": "text/javascript", ".css": "text/css"}
-GRID = re.compile(r"step-(\d+)\.png")
 CURVES = ("loss/d", "loss/g", "quality/frechet")
 POINTS = 500  # of a curve
 DEPTH, RUNS_MOST = 3, 1000  # folders below the logdir that are looked into, runs that are shown
@@ -102,12 +107,7 @@ class GANPlugin(base_plugin.TBPlugin):
 
     def _steps(self, run):
         """The steps of which there is a grid, ascending."""
-
-        def read():
-            matches = map(GRID.fullmatch, names_in(run / "samples"))
-            return sorted(int(match[1]) for match in matches if match)
-
-        return self._unchanged(run / "samples", read)
+        return self._unchanged(run / "samples", lambda: grid_steps(run))
 
     def _list(self, request):
         def about(run):
@@ -163,7 +163,7 @@ class GANPlugin(base_plugin.TBPlugin):
         run, step = self._run(request.args.get("run")), request.args.get("step", "")
         if step not in map(str, self._steps(run)):
             raise UsageError(f"there is no grid of step {step[:20]!r}")
-        return _grid_of(run, int(step)).read_bytes(), "image/png"
+        return grid_of(run, int(step)).read_bytes(), "image/png"
 
     def _film(self, request):
         """A GIF of some runs side by side, aligned by step or by their share of the run."""
@@ -175,7 +175,7 @@ class GANPlugin(base_plugin.TBPlugin):
         shares = request.args.get("by") == "share"
         ends = {run: max(1, own[-1] if shares else last) for run, own in steps.items()}
         places = sorted({step / ends[run] for run, own in steps.items() for step in own})
-        area = sum(read_png(_grid_of(run, own[0])).size for run, own in steps.items())
+        area = sum(read_png(grid_of(run, own[0])).size for run, own in steps.items())
         count = max(2, min(FRAMES, PIXELS // area))
         with _place(self._long_places), tempfile.TemporaryDirectory() as folder:
             frames = []
@@ -184,7 +184,7 @@ class GANPlugin(base_plugin.TBPlugin):
                     run: [step for step in own if step <= places[i] * ends[run] + 1e-6] or own[:1]
                     for run, own in steps.items()
                 }
-                grids = [read_png(_grid_of(run, own[-1])) for run, own in reached.items()]
+                grids = [read_png(grid_of(run, own[-1])) for run, own in reached.items()]
                 frames.append(side_by_side(grids))
             write_gif(Path(folder) / "film.gif", frames)
             return (Path(folder) / "film.gif").read_bytes(), "image/gif"
@@ -249,10 +249,6 @@ def _answer(handle, request):
 
 def _page(path, request):
     return http_util.Respond(request, path.read_bytes(), TYPES[path.suffix])
-
-
-def _grid_of(run, step):
-    return run / "samples" / f"step-{step:06d}.png"
 
 
 def _changed(path):

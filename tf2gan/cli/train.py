@@ -12,7 +12,7 @@ from tf2gan.data.training import load_training_data
 from tf2gan.errors import UsageError
 from tf2gan.knobs import kind_of
 from tf2gan.recipes import help_text, read_changes
-from tf2gan.runs.folders import find_run, generate_command
+from tf2gan.runs.folders import check_plain, find_run, generate_command
 from tf2gan.runs.start import find_start, load_start
 
 PREVIEWED = 64  # images in the grid of --dry-run
@@ -108,6 +108,7 @@ def main(args=None):
             run = find_run(flags["logdir"], flags["resume"] or None, checkpoint=False)
             config = TrainConfig.read(run).going_on(**settings)
         else:
+            check_plain(flags["logdir"])
             config = TrainConfig(**settings)
         if flags["out"]:
             check_preview(flags["out"], flags["dry_run"])

@@ -15,7 +15,7 @@ from PIL import Image
 from tf2gan.data.arrays import check_unchanged
 from tf2gan.errors import UsageError
 from tf2gan.progress_bar import ProgressBar
-from tf2gan.runs.files import PARTIAL, replacing
+from tf2gan.runs.files import PARTIAL, check_can_be_made, replacing
 
 FILE_SUFFIXES = (".png", ".gif", ".npz", ".npy")  # of --out; anything else is a folder
 OUT_FORMATS = ".png (one grid), .gif, .npz, .npy, or a folder (one PNG an image)"
@@ -139,9 +139,8 @@ def check_out(path):
             )
         if path.suffix and not is_file and not path.is_dir():
             raise UsageError(f"{path} ends in {path.suffix}; --out takes {OUT_FORMATS}")
-        above = next(parent for parent in path.absolute().parents if parent.exists())
-        if not above.is_dir():
-            raise UsageError(f"--out {path}: {above} is no folder")
+        if not path.exists():
+            check_can_be_made(path, "--out")
     except OSError as error:
         raise UsageError(f"--out {path}: {error.strerror}") from error
 
@@ -174,15 +173,14 @@ def write_images(path, images, *, columns=None, seconds_per_frame=0.25, latents=
 
 def _write_folder(path, images):
     """One PNG an image; none of them is there before all of them are written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}")
+    path.mkdir(parents=True, exist_ok=True)
+    partial = path / f"{PARTIAL}{os.getpid()}"  # in it, for beside it may be another disk
     try:
-        partial.mkdir()
+        partial.mkdir(exist_ok=True)
         with ProgressBar("writing images", len(images)) as bar:
             for index, picture in enumerate(as_pictures(images)):
                 Image.fromarray(picture).save(partial / f"{index:06d}.png")
                 bar.advance()
-        path.mkdir(exist_ok=True)
         for file in partial.iterdir():
             file.replace(path / file.name)
     finally:

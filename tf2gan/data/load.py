@@ -49,7 +49,7 @@ def load_data(source, image_size=None, color_mode=None):
             "the run was trained on arrays given in Python; "
             "give them again with tf2gan.resume(run, images=…)"
         )
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     is_folder = os.path.isdir(path)  # unlike Path.is_dir, False for any string
     if not is_folder and not os.path.isfile(path):
         raise DataError(

@@ -17,6 +17,7 @@ from tf2gan.config import TrainConfig
 from tf2gan.data.images import check_out, tile_grid, write_png
 from tf2gan.data.load import load_data
 from tf2gan.data.messages import shown
+from tf2gan.data.pixels import VALUES_MOST
 from tf2gan.errors import UsageError, brief
 from tf2gan.sizes import MODE_OF
 
@@ -173,7 +174,12 @@ def load_images(path):
     try:
         with open(path, "rb") as file:
             content = np.load(file, allow_pickle=False)
-            images = content["images"] if hasattr(content, "files") else content
+            if hasattr(content, "files"):
+                size = content.zip.getinfo("images.npy").file_size
+                if size > VALUES_MOST:
+                    raise ValueError(f"its images unpack to {size} bytes, more than {VALUES_MOST}")
+                content = content["images"]
+            images = content
     except Exception as error:  # NumPy's parsers raise whatever they stumble over
         raise UsageError(
             f"{path} is neither a run nor an array of images ({brief(error)})"

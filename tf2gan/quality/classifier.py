@@ -212,7 +212,7 @@ def _find(data):
     key = data_key(data)
     path = MNIST_WEIGHTS
     if key != MNIST_KEY:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        cache = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
         path = cache / "tf2gan" / f"classifier-{key[:32]}.keras"
     classes = len(data.class_names) if data.has_classes else CLUSTERS
     model = build_classifier(classes, data.image_size, data.channels)

@@ -12,7 +12,7 @@ from tf2gan.config import TrainConfig
 from tf2gan.errors import Tf2ganError, UsageError, brief
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs.files import replacing
-from tf2gan.runs.folders import CHECKPOINT, checkpoint_steps, names_in
+from tf2gan.runs.folders import CHECKPOINT, check_plain, checkpoint_steps, names_in
 from tf2gan.runs.weights import NETWORKS
 
 DISTANCES = ("frechet", "kid")  # each the lower the better
@@ -30,6 +30,7 @@ class Checkpoints:
     """
 
     def __init__(self, gan, run, *, keep):
+        check_plain(run)
         self._gan = gan
         self._run = Path(run)
         self._checkpoint = tf.train.Checkpoint(
@@ -41,9 +42,7 @@ class Checkpoints:
             **({"averaged_generator": gan.averaged_generator} if gan.recipe.averaging else {}),
         )
         self._folder = self._run / "checkpoints"
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(self._folder), max_to_keep=keep
-        )
+        self._manager = _manager(self._checkpoint, self._folder, keep)
         self._figures = {name: tf.Variable(np.inf, dtype=tf.float64) for name in DISTANCES}
         self._ruler = tf.Variable("", dtype=tf.string)
         self._best = self._manager_of_best()
@@ -56,7 +55,7 @@ class Checkpoints:
             ruler=self._ruler,
             **self._figures,
         )
-        return tf.train.CheckpointManager(networks, str(self._folder / "best"), max_to_keep=1)
+        return _manager(networks, self._folder / "best", 1)
 
     def save(self):
         """Saves `generator.keras` and `discriminator.keras`, then a checkpoint of the present step.
@@ -77,7 +76,7 @@ class Checkpoints:
         believes that. What another ruler found best counts for nothing. A run that was killed may
         find there what it is yet to reach: the same step comes out the same.
         """
-        best = _figures_of(self._best.latest_checkpoint)
+        best = _figures_of(best_checkpoint(self._run))
         if best.get("ruler") not in (None, quality.ruler):
             best = {}
         if getattr(quality, quality.believed) < best.get(quality.believed, np.inf):
@@ -136,6 +135,15 @@ class Checkpoints:
         self._checkpoint.restore(str(path)).assert_existing_objects_matched()
 
 
+def _manager(checkpoint, folder, keep):
+    """TensorFlow's manager of a folder; a list of it that a power cut left empty is made anew."""
+    try:
+        return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=keep)
+    except ValueError:
+        (folder / "checkpoint").unlink()
+        return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=keep)
+
+
 def warn_damaged(path, error):
     print(
         f"warning: checkpoint {path} is damaged ({brief(error)}); trying the one before",
@@ -145,7 +153,14 @@ def warn_damaged(path, error):
 
 def best_checkpoint(run):
     """Returns the path of the checkpoint with the run's lowest Frechet distance, or None."""
-    return tf.train.latest_checkpoint(str(Path(run) / "checkpoints" / "best"))
+    folder = Path(run) / "checkpoints" / "best"
+    try:
+        if newest := tf.train.latest_checkpoint(str(folder)):
+            return newest
+    except ValueError:  # the list is damaged; the files tell as well
+        pass
+    steps = checkpoint_steps(run, "checkpoints/best")
+    return str(folder / f"ckpt-{steps[-1]}") if steps else None
 
 
 def best_figures(run):
@@ -183,6 +198,11 @@ def restore_networks(run, which=None, *, discriminator=True):
     Returns:
       (generator, discriminator or None, step, whether it is the best).
     """
+    check_plain(run)
+    config = TrainConfig.read(run)
+    shape = (config.size, config.channels)
+    # Before the checkpoints are listed: a run that goes on removes old ones.
+    networks = [build_generator(*shape), build_discriminator(*shape) if discriminator else None]
     steps, best = checkpoint_steps(run), best_checkpoint(run)
     if not steps and not best:
         raise UsageError(f"{run} has no checkpoint yet")
@@ -200,13 +220,12 @@ def restore_networks(run, which=None, *, discriminator=True):
     ]
     if which == "best" or which is None and best:
         paths = [best] + ([] if which else paths)
-    config = TrainConfig.read(run)
-    shape = (config.size, config.channels)
-    networks = [build_generator(*shape), build_discriminator(*shape) if discriminator else None]
     for path in paths:
         try:
             _restore_networks(path, *networks)
         except DAMAGED as error:
+            if not Path(f"{path}.index").exists():  # removed meanwhile: there is a newer one
+                return restore_networks(run, which, discriminator=discriminator)
             if which not in (None, "latest"):
                 raise Tf2ganError(
                     f"checkpoint {path} is damaged ({brief(error)}); "

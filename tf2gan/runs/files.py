@@ -4,6 +4,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from tf2gan.errors import UsageError
+
 try:
     import fcntl
 except ImportError:  # Windows: nothing is locked there
@@ -25,6 +27,13 @@ def replacing(path):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_can_be_made(path, flag):
+    """Raises `UsageError` where no folder is above `path`, the value of a flag; it makes none."""
+    above = next((parent for parent in path.absolute().parents if parent.exists()), None)
+    if above is None or not above.is_dir():
+        raise UsageError(f"{flag} {path}: {above or path.anchor} is no folder")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 
 from tf2gan.commands import typed
@@ -16,6 +17,8 @@ from tf2gan.runs.files import PARTIAL, locked
 RUN_NAME = re.compile(r"(\d{5,})-.+")
 FOLDERS_MOST = 2000  # in a folder, that are looked into for runs
 CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
+GRID = re.compile(r"step-(\d{6,})\.png")
+PATTERN = re.compile(r"[*?[]" if os.name == "nt" else r"[*?[\\]")  # signs of a pattern
 
 
 def list_runs(logdir):
@@ -60,6 +63,7 @@ def create_run(logdir, label, config):
     resumed. The lock gives two runs that start at once two numbers.
     """
     logdir = Path(logdir)
+    check_plain(logdir)
     label = re.sub(r"[^\w.-]+", "_", label)[:80]
     try:
         logdir.mkdir(parents=True, exist_ok=True)
@@ -79,6 +83,18 @@ def create_run(logdir, label, config):
         ) from error
 
 
+def check_plain(path):
+    """Raises `UsageError` for a path that TensorFlow, reading a checkpoint, takes for a pattern.
+
+    It saves under the name itself, then finds nothing there, or what belongs to another run.
+    """
+    if sign := PATTERN.search(str(path)):
+        raise UsageError(
+            f"{path} has a {sign[0]!r}, and TensorFlow finds no checkpoint under such a name; "
+            "rename that folder, or choose another --logdir"
+        )
+
+
 def find_run(logdir, name=None, *, checkpoint=True):
     """Returns the folder of the run `name`, or of the newest one.
 
@@ -90,11 +106,9 @@ def find_run(logdir, name=None, *, checkpoint=True):
     Raises:
       UsageError: there is no such run; the message says what to type.
     """
-    hint = f"train one first: {shlex.join(typed('train'))}"
+    hint = f"train one first: {quoted(typed('train'))}"
     if checkpoint:
-        hint = (
-            f"draw from trained networks: {shlex.join(typed('generate'))} --pretrained; or {hint}"
-        )
+        hint = f"draw from trained networks: {quoted(typed('generate'))} --pretrained; or {hint}"
     if name is not None:
         number = int(name) if re.fullmatch("[0-9]{1,18}", name) else None
         matches = [run for run in list_runs(logdir) if name == run.name or number == _number(run)]
@@ -115,12 +129,17 @@ def find_run(logdir, name=None, *, checkpoint=True):
 
 def resume_command(run):
     """What to type to go on with a run."""
-    return shlex.join([*typed("train"), *_which(run, "--resume")])
+    return quoted([*typed("train"), *_which(run, "--resume")])
 
 
 def generate_command(run, *, nice):
     """What to type to generate images from a run."""
-    return shlex.join([*typed("generate"), *_which(run, "--run"), *(["--nice"] if nice else [])])
+    return quoted([*typed("generate"), *_which(run, "--run"), *(["--nice"] if nice else [])])
+
+
+def quoted(words):
+    """Words as the system's own shell takes them back."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _which(run, flag):
@@ -135,10 +154,21 @@ def has_checkpoint(run):
     return any([*folder.glob("ckpt-*.index"), *folder.glob("best/ckpt-*.index")])
 
 
-def checkpoint_steps(run):
-    """Returns the steps at which the run has checkpoints, ascending."""
-    matches = map(CHECKPOINT.fullmatch, names_in(Path(run) / "checkpoints"))
+def checkpoint_steps(run, folder="checkpoints"):
+    """Returns the steps at which the run has checkpoints in a folder of it, ascending."""
+    matches = map(CHECKPOINT.fullmatch, names_in(Path(run) / folder))
     return sorted(int(match[1]) for match in matches if match and match[2] == "index")
+
+
+def grid_of(run, step):
+    """The path of the grid of the run's 64 latents at a step."""
+    return Path(run) / "samples" / f"step-{step:06d}.png"
+
+
+def grid_steps(run):
+    """Returns the steps of which the run has such a grid, ascending."""
+    matches = map(GRID.fullmatch, names_in(Path(run) / "samples"))
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def names_in(folder):

@@ -14,9 +14,10 @@ import tensorflow as tf
 
 import tf2gan
 from tf2gan.board.summaries import drop_after, summary_text
-from tf2gan.data.images import read_png, tile_grid, write_gif, write_png
+from tf2gan.data.images import FILE_SUFFIXES, read_png, tile_grid, write_gif, write_png
 from tf2gan.runs.checkpoints import best_figures
 from tf2gan.runs.files import PARTIAL, replacing
+from tf2gan.runs.folders import grid_of, grid_steps
 from tf2gan.sampling import Sampler, plain
 
 FIXED_SAMPLES = 64
@@ -34,7 +35,7 @@ class Pictures:
     def write(self, step):
         samples = plain(self._sampler, FIXED_SAMPLES, seed=self._seed)
         self._summaries.grid("samples/fixed", samples, step)
-        write_png(self._run / "samples" / f"step-{step:06d}.png", tile_grid(samples))
+        write_png(grid_of(self._run, step), tile_grid(samples))
 
 
 def begin(gan, data, run, summaries, graph):
@@ -69,10 +70,9 @@ def begin(gan, data, run, summaries, graph):
 def end(gan, run, summaries, evaluation, quality, speed):
     """Writes what is known after the last step: time lapse, projector, figures for scripts."""
     step = int(gan.step.numpy())
-    grids = (run / "samples").glob("step-*.png")
-    frames = sorted(grids, key=lambda path: int(path.stem.removeprefix("step-")))
-    chosen = np.linspace(0, len(frames) - 1, TIMELAPSE_FRAMES).round().astype(int)
-    frames = [frames[i] for i in np.unique(chosen)]
+    steps = grid_steps(run)
+    chosen = np.linspace(0, len(steps) - 1, TIMELAPSE_FRAMES).round().astype(int)
+    frames = [grid_of(run, steps[i]) for i in np.unique(chosen)]
     write_gif(run / "samples" / "timelapse.gif", map(read_png, frames), seconds_per_frame=0.1)
     if evaluation:
         evaluation.show_projector(run)
@@ -95,8 +95,10 @@ def tidy(run, config, step):
     if (run / "config.json").read_text() != config.to_json():
         with replacing(run / "config.json") as partial:
             partial.write_text(config.to_json())
-    for file in run.rglob(f"{PARTIAL}*"):
-        file.unlink()
+    for folder in (run, run / "samples", run / "projector"):
+        for file in folder.glob(f"{PARTIAL}*"):
+            if folder != run or file.suffix not in FILE_SUFFIXES:  # those are generate.py's
+                file.unlink(missing_ok=True)
     for folder in (run / "checkpoints").glob("*_temp"):
         shutil.rmtree(folder)
     drop_after(run, step)

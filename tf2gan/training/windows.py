@@ -1,5 +1,6 @@
 """A run cut into windows of steps: between two of them things are shown, saved and stopped."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,6 +8,8 @@ import tensorflow as tf
 
 from tf2gan.data.arrays import check_unchanged
 from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
+
+MAPPED_BYTES = 1 << 28  # of a memory-mapped file, that a window reads at most
 
 
 def windows(config, data, step):
@@ -28,6 +31,9 @@ def windows(config, data, step):
         evaluation_steps(config, data),
     ]
     mapped = isinstance(data.images, np.memmap)
+    if mapped:
+        batch_bytes = config.batch * math.prod(data.images.shape[1:])
+        cadences.append(max(1, MAPPED_BYTES // batch_bytes))
     images = None if mapped else tf.constant(data.images)  # a byte a pixel
 
     def window(step):

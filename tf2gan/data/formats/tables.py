@@ -1,5 +1,6 @@
 """Tables in text, a row an image: comma, semicolon, tab or space between the numbers."""
 
+import codecs
 from typing import NamedTuple
 
 import numpy as np
@@ -105,6 +106,7 @@ def _read(table):
             _line(file)
         while text := file.read(BLOCK):
             text += file.readline(LINE_MOST)
+            text = text if blocks else text.removeprefix(codecs.BOM_UTF8)  # Excel writes one
             lines = text.decode("utf-8", "replace").replace('"', "").splitlines()
             lines = [line for line in lines if line.strip()]
             if not lines:
