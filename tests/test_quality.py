@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -374,6 +375,21 @@ def test_the_command_line(mnist, ruler, tmp_path, monkeypatch, capsys):
     assert np.array_equal(
         pairs[:, :, :, 0], pairs[:, :, :, 1]
     )  # training images are their own nearest
+
+
+def test_what_recall_misses_is_shown(mnist, ruler, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(rulers, "Ruler", lambda data: ruler)
+    np.savez(tmp_path / "no sevens.npz", images=mnist.images[mnist.labels != 7][:3000])
+    command.main([str(tmp_path / "no sevens.npz"), "--uncovered", str(tmp_path / "a.png")])
+    said = re.search("recall of each class: (.*)", capsys.readouterr().out)[1]
+    recalls = {name: float(value[:-1]) for name, value in map(str.split, said.split(", "))}
+    assert list(recalls) == list("0123456789")
+    assert recalls.pop("7") < 40 < min(recalls.values())
+    missed = (
+        read_png(tmp_path / "a.png").reshape(8, 28, 8, 28).swapaxes(1, 2).reshape(64, 28, 28, 1)
+    )
+    sevens = ruler.classifier(np.ascontiguousarray(missed))[1].argmax(1) == 7
+    assert sevens.mean() > 0.2  # a tenth of all are
 
 
 def test_a_strangers_file_is_bounded_before_it_is_unpacked(tmp_path, monkeypatch, capsys):

@@ -90,6 +90,12 @@ def parse_flags(args=None):
         metavar="FILE.png",
         help="also write a grid: images in odd columns, their nearest training images beside them",
     )
+    parser.add_argument(
+        "--uncovered",
+        metavar="FILE.png",
+        help="also print each class's recall, and write a grid of 64 real images that lie among no "
+        "generated ones",
+    )
     parser.add_debug()
     return parser.parse_args(args)
 
@@ -106,10 +112,11 @@ def main(args=None):
             raise UsageError(f"--checkpoint is for a run; {flags.what} is none")
         if not run and not pretrained and flags.select != "plain":
             raise UsageError(f"--select is for networks; {flags.what} is a file of images")
-        if flags.nearest:
-            if Path(flags.nearest).suffix != ".png":
-                raise UsageError(f"--nearest is {flags.nearest}; it must end in .png")
-            check_out(flags.nearest)
+        for flag in ("nearest", "uncovered"):
+            if grid := getattr(flags, flag):
+                if Path(grid).suffix != ".png":
+                    raise UsageError(f"--{flag} is {grid}; it must end in .png")
+                check_out(grid)
         images = None if run or pretrained else load_images(flags.what)
         config = TrainConfig.read(run) if run else TrainConfig()
         size, mode = config.image_size, config.color_mode
@@ -167,6 +174,14 @@ def measure(flags, run, images, data):
     if flags.nearest:
         write_png(Path(flags.nearest), tile_grid(ruler.beside_nearest(images[:64]), 16))
         print(flags.nearest)
+    if flags.uncovered:
+        missed, recalls = ruler.uncovered(images, 64)
+        if recalls:
+            each = ", ".join(f"{shown(name)} {recall:.1%}" for name, recall in recalls.items())
+            print(f"recall of each class: {each}")
+        if len(missed):
+            write_png(Path(flags.uncovered), tile_grid(missed))
+        print(flags.uncovered if len(missed) else "all real images lie among generated ones")
 
 
 def load_images(path):

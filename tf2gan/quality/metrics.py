@@ -62,6 +62,12 @@ def precision_recall(real, fake, real_radii=None):
 
     A point lies among others when it is within the distance of one of them to its k-th neighbour.
     """
+    among, covered = coverage(real, fake, real_radii)
+    return float(among.mean()), float(covered.mean())
+
+
+def coverage(real, fake, real_radii=None):
+    """Which of `fake` lie among `real`, bool `[M]`, and which of `real` among `fake`, `[N]`."""
     real_radii = neighbour_radii(real) if real_radii is None else real_radii
     fake, fake_radii = tf.constant(fake), tf.constant(neighbour_radii(fake))
     squares = tf.reduce_sum(fake**2, 1)
@@ -73,7 +79,7 @@ def precision_recall(real, fake, real_radii=None):
             covered.append(of_real.numpy())
             among |= of_fake.numpy()
             bar.advance(BLOCK)
-    return float(among.mean()), float(np.concatenate(covered).mean())
+    return among, np.concatenate(covered)
 
 
 def neighbour_radii(points):

@@ -15,6 +15,7 @@ from tf2gan.data.batches import subset
 from tf2gan.quality.classifier import CLUSTERS, load_classifier
 from tf2gan.quality.metrics import (
     classifier_score,
+    coverage,
     frechet_distance,
     kernel_distance,
     kernel_within,
@@ -223,6 +224,22 @@ class Ruler:
             sure = pixels[probability >= SURE][:columns]
             row[: len(sure)] = sure
         return rows.reshape(-1, *pixels.shape[1:])
+
+    def uncovered(self, pixels, most):
+        """What recall misses: images of the reference that lie among none of `pixels`.
+
+        Returns:
+          (at most `most` of them, drawn at random, uint8 `[N, H, W, C]`; the recall of each class,
+          a dict by its name, empty for data without classes).
+        """
+        _, covered = coverage(self.reference_features, self.classifier(pixels)[0], self._radii)
+        classes = self.classifier(self._reference, self._reference_rows)[1].argmax(1)
+        recalls = {
+            name: float(covered[classes == index].mean())
+            for index, name in enumerate(self.class_names)
+            if np.any(classes == index)
+        }
+        return self._reference[subset(self._reference_rows[~covered], most)], recalls
 
     def beside_nearest(self, pixels):
         """Each image followed by its nearest training image: uint8 `[2 N, H, W, C]`."""

@@ -1,0 +1,81 @@
+"""How far altered real images are from real ones: python benchmarks/altered.py DATA ...
+
+Two tables, each of real training images measured against held-out ones. The first: moved by up to
+two pixels, by what fills the gap. The second: with less detail, blurred or rebuilt from their
+first principal components: of every kind there are as many as before.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from tf2gan.commands import import_tensorflow
+
+import_tensorflow()
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageFilter
+
+from tf2gan.config import TrainConfig
+from tf2gan.data.images import as_pictures
+from tf2gan.data.load import load_data
+from tf2gan.modern import moved
+from tf2gan.quality.ruler import Ruler
+
+REACH, EDGES = 2, ("wrap", "mirror")  # pixels; what fills the gap
+BLURS = (0.4, 0.6, 0.8)  # standard deviations of a Gaussian, in pixels
+COMPONENTS = (100, 200)
+IMAGES = 5000
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", nargs="+", metavar="DATA", help="as train.py's --data")
+    parser.add_argument("--image-size", help="as of train.py")
+    parser.add_argument("--color-mode", help="as of train.py")
+    flags = parser.parse_args()
+    config = TrainConfig(image_size=flags.image_size, color_mode=flags.color_mode)
+    sets = [load_data(source, config.image_size, config.color_mode) for source in flags.data]
+    rulers = {data.name: Ruler(data) for data in sets}
+    real = {name: ruler.training_images(IMAGES) for name, ruler in rulers.items()}
+    print("| | still | wrap | mirror |\n| --- | --- | --- | --- |")
+    for name, images in real.items():
+        found = [rulers[name].measure(a) for a in (images, *map(shifted(images), EDGES))]
+        print(f"| {name} | {' | '.join(f'{quality.frechet:.1f}' for quality in found)} |")
+    print("\n| | | Frechet distance | precision | recall |\n| --- | --- | --- | --- | --- |")
+    for name, images in real.items():
+        for what, altered in with_less_detail(images):
+            quality = rulers[name].measure(altered)
+            figures = f"{quality.frechet:.1f} | {quality.precision:.2f} | {quality.recall:.2f}"
+            print(f"| {name} | {what} | {figures} |", flush=True)
+
+
+def shifted(images):
+    """A function from an edge to the images, each moved its own way."""
+    ways = np.random.default_rng(0).integers(-REACH, REACH + 1, (len(images), 2))
+    pixels = tf.constant(images, tf.float32)
+    return lambda edge: moved(pixels, tf.constant(ways), REACH, edge).numpy().astype(np.uint8)
+
+
+def with_less_detail(images):
+    """Yields (what was done, uint8 images of the same shape)."""
+    yield "as they are", images
+    for radius in BLURS:
+        blur = ImageFilter.GaussianBlur(radius)
+        blurred = [Image.fromarray(picture).filter(blur) for picture in as_pictures(images)]
+        yield f"blurred by {radius} pixels", np.stack(blurred).reshape(images.shape)
+    rows = images.reshape(len(images), -1).astype(np.float32)
+    mean = rows.mean(0)
+    _, _, components = np.linalg.svd(rows - mean, full_matrices=False)
+    for count in COMPONENTS:
+        kept = components[:count]
+        rebuilt = (rows - mean) @ kept.T @ kept + mean
+        pixels = np.rint(rebuilt.clip(0, 255)).astype(np.uint8)
+        yield f"{count} components", pixels.reshape(images.shape)
+
+
+if __name__ == "__main__":
+    main()
