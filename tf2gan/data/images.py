@@ -173,6 +173,7 @@ def write_images(path, images, *, columns=None, seconds_per_frame=0.25, latents=
 
 def _write_folder(path, images):
     """One PNG an image; none of them is there before all of them are written."""
+    is_new = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     partial = path / f"{PARTIAL}{os.getpid()}"  # in it, for beside it may be another disk
     try:
@@ -185,3 +186,5 @@ def _write_folder(path, images):
             file.replace(path / file.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if is_new and not any(path.iterdir()):
+            path.rmdir()
