@@ -146,9 +146,14 @@ class Ruler:
         )
 
     @functools.cached_property
+    def _held_out(self):
+        """Features and probabilities of the reference."""
+        return self.classifier(self._reference, self._reference_rows)
+
+    @property
     def reference_features(self):
         """Features of the reference: float32 `[count, F]`."""
-        return self.classifier(self._reference, self._reference_rows)[0]
+        return self._held_out[0]
 
     @functools.cached_property
     def _radii(self):
@@ -233,7 +238,7 @@ class Ruler:
           a dict by its name, empty for data without classes).
         """
         _, covered = coverage(self.reference_features, self.classifier(pixels)[0], self._radii)
-        classes = self.classifier(self._reference, self._reference_rows)[1].argmax(1)
+        classes = self._held_out[1].argmax(1)
         recalls = {
             name: float(covered[classes == index].mean())
             for index, name in enumerate(self.class_names)

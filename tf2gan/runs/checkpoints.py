@@ -138,10 +138,10 @@ class Checkpoints:
 def _manager(checkpoint, folder, keep):
     """TensorFlow's manager of a folder; a list of it that a power cut left empty is made anew."""
     try:
-        return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=keep)
+        tf.train.get_checkpoint_state(str(folder))
     except ValueError:
         (folder / "checkpoint").unlink()
-        return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=keep)
+    return tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=keep)
 
 
 def warn_damaged(path, error):
