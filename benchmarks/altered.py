@@ -1,8 +1,8 @@
 """How far altered real images are from real ones: python benchmarks/altered.py DATA ...
 
-Two tables, each of real training images measured against held-out ones. The first: moved by up to
-two pixels, by what fills the gap. The second: with less detail, blurred or rebuilt from their
-first principal components: of every kind there are as many as before.
+Real training images measured against held-out ones: as they are, moved by up to two pixels (by what
+fills the gap), and with less detail, blurred or rebuilt from their first principal components. Of
+every kind there are as many as before.
 """
 
 import argparse
@@ -38,31 +38,27 @@ def main():
     parser.add_argument("--color-mode", help="as of train.py")
     flags = parser.parse_args()
     config = TrainConfig(image_size=flags.image_size, color_mode=flags.color_mode)
-    sets = [load_data(source, config.image_size, config.color_mode) for source in flags.data]
-    rulers = {data.name: Ruler(data) for data in sets}
-    real = {name: ruler.training_images(IMAGES) for name, ruler in rulers.items()}
-    print("| | still | wrap | mirror |\n| --- | --- | --- | --- |")
-    for name, images in real.items():
-        found = [rulers[name].measure(a) for a in (images, *map(shifted(images), EDGES))]
-        print(f"| {name} | {' | '.join(f'{quality.frechet:.1f}' for quality in found)} |")
-    print("\n| | | Frechet distance | precision | recall |\n| --- | --- | --- | --- | --- |")
-    for name, images in real.items():
-        for what, altered in with_less_detail(images):
-            quality = rulers[name].measure(altered)
+    print("| | | Frechet distance | precision | recall |\n| --- | --- | --- | --- | --- |")
+    for source in flags.data:
+        data = load_data(source, config.image_size, config.color_mode)
+        ruler = Ruler(data)
+        images = ruler.training_images(IMAGES)
+        for what, altered in (("as they are", images), *moves(images), *less_detail(images)):
+            quality = ruler.measure(altered)
             figures = f"{quality.frechet:.1f} | {quality.precision:.2f} | {quality.recall:.2f}"
-            print(f"| {name} | {what} | {figures} |", flush=True)
+            print(f"| {data.name} | {what} | {figures} |", flush=True)
 
 
-def shifted(images):
-    """A function from an edge to the images, each moved its own way."""
+def moves(images):
+    """Yields (what fills the gap, uint8 images, each moved its own way)."""
     ways = np.random.default_rng(0).integers(-REACH, REACH + 1, (len(images), 2))
-    pixels = tf.constant(images, tf.float32)
-    return lambda edge: moved(pixels, tf.constant(ways), REACH, edge).numpy().astype(np.uint8)
+    for edge in EDGES:
+        shifted = moved(tf.constant(images, tf.float32), tf.constant(ways), REACH, edge)
+        yield f"moved, {edge}", shifted.numpy().astype(np.uint8)
 
 
-def with_less_detail(images):
+def less_detail(images):
     """Yields (what was done, uint8 images of the same shape)."""
-    yield "as they are", images
     for radius in BLURS:
         blur = ImageFilter.GaussianBlur(radius)
         blurred = [Image.fromarray(picture).filter(blur) for picture in as_pictures(images)]
