@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tf2gan.commands import import_tensorflow
+from tf2gan.utils.command_line import import_tensorflow
 
 import_tensorflow()
 
@@ -19,11 +19,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageFilter
 
-from tf2gan.config import TrainConfig
 from tf2gan.data.images import as_pictures
 from tf2gan.data.load import load_data
 from tf2gan.modern import moved
 from tf2gan.quality.ruler import Ruler
+from tf2gan.settings.config import TrainConfig
 
 REACH, EDGES = 2, ("wrap", "mirror")  # pixels; what fills the gap
 BLURS = (0.4, 0.6, 0.8)  # standard deviations of a Gaussian, in pixels

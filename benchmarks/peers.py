@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tf2gan.commands import import_tensorflow
+from tf2gan.utils.command_line import import_tensorflow
 
 import_tensorflow()
 
@@ -28,13 +28,13 @@ import tensorflow as tf
 from keras import layers
 from speed import original_networks
 
-from tf2gan.config import TrainConfig
 from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
 from tf2gan.data.images import tile_grid, to_pixels, to_unit, write_png
 from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
 from tf2gan.quality.ruler import Ruler
-from tf2gan.sampling import BLOCK, Sampler, plain
+from tf2gan.sampling.sampler import BLOCK, Sampler, plain
+from tf2gan.settings.config import TrainConfig
 
 CHUNK = 10  # steps of one call
 PACED = 6  # calls that are timed, after one that is not

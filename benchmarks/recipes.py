@@ -14,21 +14,21 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tf2gan.commands import import_tensorflow
+from tf2gan.utils.command_line import import_tensorflow
 
 import_tensorflow()
 
 import keras
 import tensorflow as tf
 
-from tf2gan.config import TrainConfig
 from tf2gan.data.batches import batch_rows, batches_per_epoch
 from tf2gan.data.images import tile_grid, write_png
 from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
 from tf2gan.quality.ruler import Ruler
-from tf2gan.recipes import read_changes
-from tf2gan.sampling import Sampler, plain
+from tf2gan.sampling.sampler import Sampler, plain
+from tf2gan.settings.config import TrainConfig
+from tf2gan.settings.recipes import read_changes
 
 
 class NoisyGAN(GAN):

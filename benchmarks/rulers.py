@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
 
-from tf2gan.commands import import_tensorflow
+from tf2gan.utils.command_line import import_tensorflow
 
 import_tensorflow()
 
@@ -26,7 +26,7 @@ from tf2gan.data.load import load_data
 from tf2gan.quality.classifier import load_classifier
 from tf2gan.quality.metrics import frechet_distance, kernel_distance, precision_recall
 from tf2gan.runs.checkpoints import checkpoint_steps, restore_networks
-from tf2gan.sampling import Sampler, plain
+from tf2gan.sampling.sampler import Sampler, plain
 
 SIZES = (50, 100, 200, 500, 1000, 2000)
 SAMPLES, DRAWS = 5000, 20

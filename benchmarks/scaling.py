@@ -19,10 +19,10 @@ sys.path.insert(0, str(ROOT))
 
 def measure(devices, recipe, precision, steps):
     """Prints seconds a step, its batch and the bytes of its gradients as JSON."""
-    from tf2gan.commands import import_tensorflow
+    from tf2gan.utils.command_line import import_tensorflow
 
     def find_devices():
-        from tf2gan.distribution import choose
+        from tf2gan.devices.strategy import choose
 
         return choose(devices)
 
@@ -30,10 +30,10 @@ def measure(devices, recipe, precision, steps):
     import numpy as np
     import tensorflow as tf
 
-    from tf2gan.config import TrainConfig
     from tf2gan.data.batches import batch_rows
     from tf2gan.data.load import load_data
     from tf2gan.gan import GAN
+    from tf2gan.settings.config import TrainConfig
 
     config = TrainConfig(recipe=recipe, mixed_precision=precision)
     gan = GAN(config, strategy=strategy)

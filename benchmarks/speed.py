@@ -28,8 +28,8 @@ GFLOP_AT_128 = 72.5  # of one iteration in polyphase form, at batch 128
 
 def ours(precision, batch, steps, recipe="classic", jit_compile="auto", **shape):
     """Windows of `train_steps`, as `train.py` runs them; `shape` as `TrainConfig` takes it."""
-    from tf2gan.config import TrainConfig
     from tf2gan.gan import GAN
+    from tf2gan.settings.config import TrainConfig
 
     how = {"recipe": recipe, "jit_compile": jit_compile, "mixed_precision": precision}
     config = TrainConfig(batch=batch, **how, **shape)
@@ -182,9 +182,9 @@ def matrix_product(dtype, size=4096):
 
 def generation(batch, **shape):
     """`plain` images, as `generate.py` draws them."""
-    from tf2gan.config import TrainConfig
     from tf2gan.networks.models import build_generator
-    from tf2gan.sampling import Sampler, plain
+    from tf2gan.sampling.sampler import Sampler, plain
+    from tf2gan.settings.config import TrainConfig
 
     config = TrainConfig(**shape)
     sampler = Sampler(build_generator(config.size, config.channels))

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tf2gan.config import TrainConfig
 from tf2gan.data.load import load_data
-from tf2gan.errors import DataError
-from tf2gan.sizes import check_size
+from tf2gan.settings.config import TrainConfig
+from tf2gan.settings.sizes import check_size
+from tf2gan.utils.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
 IDX = bytes([0, 0, 8, 3]) + struct.pack(">3I", *IMAGES.shape) + IMAGES.tobytes()

@@ -9,12 +9,12 @@ import pytest
 from forked import Forked
 
 import tf2gan
-from tf2gan.config import TrainConfig
-from tf2gan.errors import UsageError
 from tf2gan.gan import GAN
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs.checkpoints import Checkpoints, checkpoint_steps, restore_networks
 from tf2gan.runs.weights import load_run, load_seed_weights, load_weights
+from tf2gan.settings.config import TrainConfig
+from tf2gan.utils.errors import UsageError
 
 SEED_LAYERS = {  # tests/golden was recorded from these names, in this order
     "generator": [

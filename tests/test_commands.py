@@ -11,11 +11,11 @@ from conftest import flags
 
 import generate
 import train
-from tf2gan import commands
 from tf2gan.data.images import read_png
-from tf2gan.errors import UsageError
 from tf2gan.runs import checkpoints, folders
 from tf2gan.runs.folders import create_run, find_run, resume_command
+from tf2gan.utils import command_line as commands
+from tf2gan.utils.errors import UsageError
 
 NO_TENSORFLOW = """
 import sys
@@ -246,7 +246,7 @@ def test_a_class_that_cannot_be_had_is_one_line(measured, tmp_path, capsys, labe
 @pytest.mark.xdist_group("measured")
 def test_images_of_one_class_from_a_run(measured, mnist, tmp_path, capsys, monkeypatch):
     """The generator is made to draw real digits, which the data's own classifier tells apart."""
-    from tf2gan import sampling
+    from tf2gan.sampling import sampler as sampling
 
     def blocks(self, count, seed, use=sampling.SAMPLES, *, bar=None):
         for start in range(0, count, 128):

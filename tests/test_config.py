@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf2gan.config import TrainConfig
-from tf2gan.errors import UsageError
-from tf2gan.recipes import RECIPES, VALUES, Recipe, read_changes
+from tf2gan.settings.config import TrainConfig
+from tf2gan.settings.recipes import RECIPES, VALUES, Recipe, read_changes
+from tf2gan.utils.errors import UsageError
 
 
 def test_json_both_ways():

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tf2gan.config import TrainConfig
 from tf2gan.data import mnist
 from tf2gan.data.batches import batch_rows, batches_per_epoch, subset
 from tf2gan.data.dataset import Data
 from tf2gan.data.load import load_data
-from tf2gan.errors import DataError
+from tf2gan.settings.config import TrainConfig
 from tf2gan.training import windows as training_windows
 from tf2gan.training.windows import windows
+from tf2gan.utils.errors import DataError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (12, 28, 28), np.uint8)

@@ -20,22 +20,22 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
-from tf2gan import distribution
-from tf2gan.config import TrainConfig
-from tf2gan.errors import UsageError
+from tf2gan.devices import strategy as distribution
 from tf2gan.gan import METRICS
 from tf2gan.runs.folders import checkpoint_steps
+from tf2gan.settings.config import TrainConfig
+from tf2gan.utils.errors import UsageError
 
 BIAS = 3  # among G's weights the one that feeds BatchNormalization, which takes it out again
 
 # Logical devices are made before TensorFlow looks for its devices: in a process of their own.
 TWO_REPLICAS = """
 import json, sys
-from tf2gan import distribution
+from tf2gan.devices import strategy as distribution
 
 two = distribution.choose("CPU:0,CPU:1")
 assert two.num_replicas_in_sync == 2
-from tf2gan.config import TrainConfig
+from tf2gan.settings.config import TrainConfig
 from tf2gan.data.load import load_data
 from tf2gan.quality import ruler
 from tf2gan.training import evaluation

@@ -14,8 +14,8 @@ from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
 from tf2gan.board.summaries import CHARTS, DESCRIPTIONS
-from tf2gan.config import TrainConfig
 from tf2gan.data.images import read_png
+from tf2gan.settings.config import TrainConfig
 
 pytestmark = pytest.mark.xdist_group("measured")
 

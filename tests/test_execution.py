@@ -10,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from placement import Walk
 
-from tf2gan import distribution, execution, gpu
-from tf2gan.config import TrainConfig
+from tf2gan import execution, gpu
 from tf2gan.data.batches import batch_rows
-from tf2gan.errors import UsageError
+from tf2gan.devices import strategy as distribution
 from tf2gan.execution import METRICS, as_words, from_words
 from tf2gan.gan import GAN
 from tf2gan.modern import moved
-from tf2gan.sampling import DISCRIMINATOR, GENERATOR, draw_latents
+from tf2gan.sampling.sampler import DISCRIMINATOR, GENERATOR, draw_latents
+from tf2gan.settings.config import TrainConfig
 from tf2gan.training import loop
+from tf2gan.utils.errors import UsageError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), np.uint8)
 BIAS = 3  # among G's trainable variables the one that BatchNormalization takes out again

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tf2gan import export as exporting
 from tf2gan.data.images import to_pixels
-from tf2gan.errors import UsageError
 from tf2gan.networks.models import build_generator
+from tf2gan.utils.errors import UsageError
 
 pytestmark = pytest.mark.slow
 LATENTS = np.random.default_rng(0).uniform(-1, 1, (5, 100)).astype(np.float32)

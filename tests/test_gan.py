@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf2gan.config import TrainConfig
 from tf2gan.gan import GAN, METRICS
+from tf2gan.settings.config import TrainConfig
 
 
 @pytest.fixture

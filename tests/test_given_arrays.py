@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 import tf2gan
-from tf2gan.config import TrainConfig
-from tf2gan.errors import DataError, Tf2ganError, UsageError
+from tf2gan.settings.config import TrainConfig
 from tf2gan.training import loop
+from tf2gan.utils.errors import DataError, Tf2ganError, UsageError
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (24, 12, 16, 3), np.uint8)

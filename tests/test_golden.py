@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf2gan.config import TrainConfig
 from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
+from tf2gan.settings.config import TrainConfig
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "seed_loop.json").read_text())
 pytestmark = pytest.mark.xdist_group("golden")  # they share a training

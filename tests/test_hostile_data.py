@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tf2gan.data.load import load_data
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 28, 28), np.uint8)
 LABELS = np.arange(12) % 3
@@ -127,7 +127,7 @@ BOMBS = """
 import resource, sys, time
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 from tf2gan.data.load import load_data
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
 for path in sys.argv[1:]:
     try:
         load_data(path)

@@ -15,19 +15,19 @@ import train
 FLOORS = [  # drawn from the top; each imports from floors below it alone
     "cli export",
     "training",
-    "gan execution modern distribution",
+    "gan execution modern",
     "board",
     "quality",
-    "sampling selection projection",
+    "sampling",
     "data",
     "runs",
     "networks",
-    "config recipes knobs sizes errors commands progress_bar onednn gpu",
+    "settings devices gpu",
+    "utils",
 ]
 # What mistakes are told with, before TensorFlow is imported; NumPy and Pillow are quick.
 WITHOUT_TENSORFLOW = (
-    "config recipes knobs sizes errors commands progress_bar onednn gpu data runs.files "
-    "runs.folders runs.start cli export training.signals"
+    "settings utils devices.kernels gpu data runs.folders runs.sources cli export training.signals"
 )
 DOCUMENTS = sorted(
     {*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "tf2gan").rglob("*.md")}
@@ -91,7 +91,7 @@ def test_mistakes_are_told_without_tensorflow(room):
 def test_public_names_are_loaded_when_they_are_first_used():
     script = (
         "import sys, tf2gan\n"
-        "assert not {'numpy', 'keras', 'tensorflow', 'tf2gan.config'} & set(sys.modules)\n"
+        "assert not {'numpy', 'keras', 'tensorflow', 'tf2gan.settings.config'} & set(sys.modules)\n"
         "assert set(tf2gan.__all__) <= set(dir(tf2gan))\n"
         "tf2gan.TrainConfig\n"
         "assert 'tensorflow' not in sys.modules\n"
@@ -157,7 +157,7 @@ def test_readme_names_every_flag_and_no_other(capsys):
     """And the other documents; docs/commands.md has every flag and every value of a recipe."""
     from tf2gan import export
     from tf2gan.quality import __main__ as quality
-    from tf2gan.recipes import RECIPES, VALUES
+    from tf2gan.settings.recipes import RECIPES, VALUES
 
     commands = (ROOT / "docs" / "commands.md").read_text()
     benchmarks = {"--rounds", "--steps", "--sizes", "--whole", "--onednn", "--images"}

@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from tf2gan.data.images import check_out, read_png, tile_grid, to_pixels, to_unit, write_images
-from tf2gan.errors import UsageError
-from tf2gan.runs.files import PARTIAL
+from tf2gan.utils.errors import UsageError
+from tf2gan.utils.files import PARTIAL
 
 batches = arrays.arrays(
     np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 5), st.integers(1, 5))

@@ -28,7 +28,7 @@ from tf2gan.data.files import archives, unpack
 from tf2gan.data.files.unpack import Unpacked
 from tf2gan.data.formats import decode
 from tf2gan.data.load import load_data
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
 
 RNG = np.random.default_rng(1)
 X, XT = RNG.integers(0, 256, (24, 28, 28), np.uint8), RNG.integers(0, 256, (10, 28, 28), np.uint8)

@@ -8,7 +8,7 @@ import warnings
 import pytest
 from conftest import ROOT
 
-from tf2gan import onednn
+from tf2gan.devices import kernels as onednn
 
 STATE = (
     "import os, sys; {first}; import tf2gan; "

@@ -15,11 +15,11 @@ from werkzeug import test, wrappers
 
 from tf2gan.board import plugin as tab
 from tf2gan.board.plugin import GANPlugin
-from tf2gan.config import TrainConfig
 from tf2gan.data.images import to_pixels, write_png
 from tf2gan.runs import folders
 from tf2gan.runs.pretrained import load_pretrained
-from tf2gan.sampling import sample_latents
+from tf2gan.sampling.sampler import sample_latents
+from tf2gan.settings.config import TrainConfig
 
 JSON = "application/json"
 

@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 
 import tf2gan
-from tf2gan.config import TrainConfig
-from tf2gan.errors import Tf2ganError
+from tf2gan.devices import precision
+from tf2gan.devices.precision import choose_dtype
 from tf2gan.gan import GAN
-from tf2gan.networks import precision
-from tf2gan.networks.precision import choose_dtype
+from tf2gan.settings.config import TrainConfig
 from tf2gan.training import loop as training
+from tf2gan.utils.errors import Tf2ganError
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from conftest import ROOT, saved_state
 
 import tf2gan
 from tf2gan.cli.train import main as train
-from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs import pretrained
-from tf2gan.runs.start import find_start, load_start
-from tf2gan.sampling import Sampler, plain
+from tf2gan.runs.sources import find_start, load_start
+from tf2gan.sampling.sampler import Sampler, plain
+from tf2gan.utils.errors import Tf2ganError, UsageError
 
 
 def equal(weights, others):

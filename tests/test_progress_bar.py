@@ -12,9 +12,9 @@ from conftest import ROOT
 from forked import Forked
 from PIL import Image
 
-from tf2gan import progress_bar
 from tf2gan.data.images import write_images
-from tf2gan.progress_bar import ProgressBar
+from tf2gan.utils import progress_bar
+from tf2gan.utils.progress_bar import ProgressBar
 
 
 def shown(capsys, monkeypatch, *, terminal, patience, **settings):

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from tf2gan.cli import project
+from tf2gan.cli import inversion as project
 from tf2gan.cli.generate import main as generate
 from tf2gan.data.images import to_pixels, write_png
-from tf2gan.errors import UsageError
 from tf2gan.networks.models import build_generator
-from tf2gan.projection import Projection
 from tf2gan.runs.pretrained import load_pretrained
-from tf2gan.sampling import sample_latents
+from tf2gan.sampling.inversion import Projection
+from tf2gan.sampling.sampler import sample_latents
+from tf2gan.utils.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_features_are_looked_at_too(generator, monkeypatch):
     """They guide the descent; what is nearest is told by the pixels."""
     import tensorflow as tf
 
-    monkeypatch.setattr("tf2gan.projection.FEATURES_WEIGHT", 100)
+    monkeypatch.setattr("tf2gan.sampling.inversion.FEATURES_WEIGHT", 100)
     corner = lambda images: 1 + tf.reshape(images[:, 8:20, 8:20], (-1, 144))  # noqa: E731
     target = to_pixels(generator(sample_latents(1, seed=9), training=False))
     apart = []
@@ -71,7 +71,7 @@ def test_the_way_to_a_picture(tmp_path, monkeypatch, capsys, suffix, shape):
 
     monkeypatch.setattr(project, "COMPARED", 2)
     if suffix == ".gif":
-        monkeypatch.setattr("tf2gan.projection.STEPS", 30)
+        monkeypatch.setattr("tf2gan.sampling.inversion.STEPS", 30)
     picture = np.zeros((40, 60), np.uint8)
     picture[5:35, 28:33] = 255
     write_png(tmp_path / "one.png", picture)
@@ -90,7 +90,7 @@ def test_the_way_to_a_picture(tmp_path, monkeypatch, capsys, suffix, shape):
 
 
 def test_latents_come_out_in_an_npz(tmp_path, monkeypatch):
-    monkeypatch.setattr("tf2gan.projection.STEPS", 5)
+    monkeypatch.setattr("tf2gan.sampling.inversion.STEPS", 5)
     write_png(tmp_path / "black.png", np.zeros((28, 28), np.uint8))
     monkeypatch.setattr(project, "data_of", lambda config, shape: None)
     generate(
@@ -110,7 +110,7 @@ def test_several_pictures_are_not_one(tmp_path):
 
 
 def test_where_the_data_are_gone_pixels_alone_are_compared():
-    from tf2gan.config import TrainConfig
+    from tf2gan.settings.config import TrainConfig
 
     assert project.data_of(TrainConfig(data="gone"), (28, 28, 1)) is None
     assert project.data_of(TrainConfig(), (32, 32, 1)) is None  # they are other data

@@ -16,11 +16,9 @@ from tensorboard.util.tensor_util import make_ndarray
 import tf2gan
 from tf2gan.board.projector import write_projector
 from tf2gan.board.summaries import DESCRIPTIONS
-from tf2gan.config import TrainConfig
 from tf2gan.data.dataset import Data
 from tf2gan.data.images import read_png
 from tf2gan.data.load import load_data
-from tf2gan.errors import DataError
 from tf2gan.quality import __main__ as command
 from tf2gan.quality import classifier
 from tf2gan.quality import ruler as rulers
@@ -34,7 +32,9 @@ from tf2gan.quality.metrics import (
 )
 from tf2gan.quality.ruler import why_not
 from tf2gan.runs.checkpoints import Checkpoints, best_figures
+from tf2gan.settings.config import TrainConfig
 from tf2gan.training import evaluation
+from tf2gan.utils.errors import DataError
 
 pytestmark = pytest.mark.xdist_group("ruler")
 

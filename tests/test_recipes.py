@@ -7,7 +7,6 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf2gan.config import TrainConfig
 from tf2gan.data.batches import batch_rows, total_steps
 from tf2gan.data.dataset import Data
 from tf2gan.execution import METRICS
@@ -15,7 +14,8 @@ from tf2gan.gan import GAN
 from tf2gan.modern import add_penalty, moved
 from tf2gan.networks.optimizers import FusedAdam, FusedSGD
 from tf2gan.networks.polyphase import evaluate
-from tf2gan.recipes import RECIPES
+from tf2gan.settings.config import TrainConfig
+from tf2gan.settings.recipes import RECIPES
 
 MODERN = RECIPES["modern"]
 

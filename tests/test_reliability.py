@@ -23,16 +23,16 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
-from tf2gan.config import TrainConfig
-from tf2gan.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.quality.ruler import Quality
 from tf2gan.runs import checkpoints, weights
 from tf2gan.runs.checkpoints import best_figures, checkpoint_steps, restore_networks
-from tf2gan.runs.files import locked, replacing
 from tf2gan.runs.folders import create_run
-from tf2gan.sampling import Sampler, plain
+from tf2gan.sampling.sampler import Sampler, plain
+from tf2gan.settings.config import TrainConfig
 from tf2gan.training import evaluation
 from tf2gan.training import loop as training
+from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError
+from tf2gan.utils.files import locked, replacing
 
 
 def curves(run):

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from tf2gan import sampling, selection
 from tf2gan.data.images import to_pixels
-from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.networks.models import build_discriminator, build_generator
-from tf2gan.sampling import Sampler, draw_latents, interpolation, plain, sample_latents
-from tf2gan.selection import OfClass, fit_logistic, nice, rejection, select
+from tf2gan.sampling import sampler as sampling
+from tf2gan.sampling import selection
+from tf2gan.sampling.sampler import Sampler, draw_latents, interpolation, plain, sample_latents
+from tf2gan.sampling.selection import OfClass, fit_logistic, nice, rejection, select
+from tf2gan.utils.errors import Tf2ganError, UsageError
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
 from tf2gan.cli import train
-from tf2gan.recipes import VALUES
+from tf2gan.settings.recipes import VALUES
 
 
 def test_a_set_value_is_trained_with_and_written_down(small, tmp_path, capsys, few_samples):

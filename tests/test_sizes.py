@@ -16,11 +16,11 @@ from test_polyphase import assert_equal, randomise
 
 import tf2gan
 from tf2gan.cli import generate
-from tf2gan.config import TrainConfig
-from tf2gan.errors import UsageError
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs.weights import shape_of
-from tf2gan.sizes import check_size, read_size
+from tf2gan.settings.config import TrainConfig
+from tf2gan.settings.sizes import check_size, read_size
+from tf2gan.utils.errors import UsageError
 
 SIDES = st.integers(3, 32).map(lambda quarter: 4 * quarter)
 CHANNELS = st.sampled_from([1, 3])

@@ -11,14 +11,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
-from tf2gan.config import TrainConfig
 from tf2gan.data.images import read_png, tile_grid, to_pixels
-from tf2gan.errors import DataError
 from tf2gan.gan import METRICS
 from tf2gan.runs import checkpoints
-from tf2gan.sampling import sample_latents
+from tf2gan.sampling.sampler import sample_latents
+from tf2gan.settings.config import TrainConfig
 from tf2gan.training import loop as training
 from tf2gan.training.windows import next_stop
+from tf2gan.utils.errors import DataError
 
 
 def events(run):

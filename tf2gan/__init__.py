@@ -6,7 +6,8 @@ with the first that needs it.
 
 import importlib
 
-from tf2gan import gpu, onednn
+from tf2gan import gpu
+from tf2gan.devices import kernels as onednn
 
 # Before anything of this package imports TensorFlow.
 onednn.switch_on()
@@ -15,7 +16,7 @@ gpu.set_defaults()
 __version__ = "0.2.0.dev0"
 
 _MODULES = {  # public name: the module that holds it
-    "TrainConfig": "config",
+    "TrainConfig": "settings.config",
     "GAN": "gan",
     "build_generator": "networks.models",
     "build_discriminator": "networks.models",

@@ -12,11 +12,11 @@ import warnings
 import tensorflow as tf
 
 from tf2gan.data.images import to_unit
-from tf2gan.distribution import choose_jit, on_slices
-from tf2gan.errors import brief
+from tf2gan.devices.strategy import choose_jit, on_slices
 from tf2gan.modern import shifts_of
 from tf2gan.networks.models import LATENT_SIZE
-from tf2gan.sampling import DISCRIMINATOR, GENERATOR, latents_of, philox_key
+from tf2gan.sampling.sampler import DISCRIMINATOR, GENERATOR, latents_of, philox_key
+from tf2gan.utils.errors import brief
 
 METRICS = (
     "loss/d",

@@ -9,9 +9,9 @@ import shutil
 import warnings
 from pathlib import Path
 
-from tf2gan.commands import PRETRAINED, Parser, import_tensorflow, run_command
-from tf2gan.errors import Tf2ganError, UsageError, brief
-from tf2gan.runs.files import PARTIAL, check_can_be_made
+from tf2gan.utils.command_line import PRETRAINED, Parser, import_tensorflow, run_command
+from tf2gan.utils.errors import Tf2ganError, UsageError, brief
+from tf2gan.utils.files import PARTIAL, check_can_be_made
 
 FORMATS = {".onnx": "onnx", ".tflite": "litert"}  # by the suffix of --to; other names are folders
 OTHERS = (".h5", ".keras", ".pb", ".pt", ".pth", ".zip", ".json", ".lite")  # but these mean a file

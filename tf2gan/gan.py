@@ -10,14 +10,14 @@ import functools
 import keras
 import tensorflow as tf
 
-from tf2gan.distribution import mean_over_replicas, synchronise_batch_statistics
+from tf2gan.devices.precision import choose_dtype
+from tf2gan.devices.strategy import mean_over_replicas, synchronise_batch_statistics
 from tf2gan.execution import METRICS as METRICS
 from tf2gan.execution import Execution, every
 from tf2gan.modern import add_penalty, move_average, moved
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.networks.optimizers import build_optimizer
 from tf2gan.networks.polyphase import evaluate
-from tf2gan.networks.precision import choose_dtype
 
 
 class GAN:
@@ -29,7 +29,7 @@ class GAN:
         it they stay.
       epoch_steps: the steps of an epoch, after some of which a recipe's images move; without it
         they move at once.
-      strategy: what `tf2gan.distribution.choose` returned; by default everything is on one device.
+      strategy: what `tf2gan.devices.strategy.choose` returned; by default all is on one device.
 
     Attributes:
       generator, discriminator: plain Keras models (`tf2gan.networks.models`).

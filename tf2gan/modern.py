@@ -5,14 +5,14 @@ In `classic` none of it is computed. `gan.py` calls it.
 
 import tensorflow as tf
 
-from tf2gan.sampling import PHILOX
+from tf2gan.sampling.sampler import PHILOX
 
 
 def shifts_of(key, count, reach):
     """How far each of `count` images is moved: whole pixels down and right, float32 `[count, 2]`.
 
     Args:
-      key: a `tf2gan.sampling.philox_key`.
+      key: a `tf2gan.sampling.sampler.philox_key`.
       reach: the pixels at most, either way.
     """
     key, counter = key

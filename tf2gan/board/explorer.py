@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 from werkzeug import wrappers
 
-from tf2gan.commands import import_tensorflow
-from tf2gan.config import TrainConfig
 from tf2gan.data.images import nearest_images, png_bytes, tile_grid, write_images
 from tf2gan.data.load import load_data
 from tf2gan.data.mnist import has_fashion_mnist
-from tf2gan.errors import UsageError
+from tf2gan.settings.config import TrainConfig
+from tf2gan.utils.command_line import import_tensorflow
+from tf2gan.utils.errors import UsageError
 
 
 def _processor_alone():
@@ -36,11 +36,11 @@ def _processor_alone():
 
 import_tensorflow(_processor_alone)
 
-from tf2gan.projection import Projection  # noqa: E402
 from tf2gan.quality.classifier import find_classifier  # noqa: E402
 from tf2gan.runs.checkpoints import restore_networks  # noqa: E402
 from tf2gan.runs.pretrained import load_pretrained  # noqa: E402
-from tf2gan.sampling import LATENT_SIZE, Sampler, sample_latents, walk  # noqa: E402
+from tf2gan.sampling.inversion import Projection  # noqa: E402
+from tf2gan.sampling.sampler import LATENT_SIZE, Sampler, sample_latents, walk  # noqa: E402
 
 SAMPLES = 64  # images of a seed, and at most so many latents at once
 WEIGHTS_MOST = 250_000_000  # numbers in all networks that are kept, but for the last two

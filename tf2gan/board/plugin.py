@@ -19,10 +19,7 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from tf2gan.commands import PRETRAINED
-from tf2gan.config import TrainConfig
 from tf2gan.data.images import read_png, side_by_side, write_gif
-from tf2gan.errors import Tf2ganError, UsageError, brief
 from tf2gan.runs.folders import (
     checkpoint_steps,
     grid_of,
@@ -31,6 +28,9 @@ from tf2gan.runs.folders import (
     names_in,
     runs_below,
 )
+from tf2gan.settings.config import TrainConfig
+from tf2gan.utils.command_line import PRETRAINED
+from tf2gan.utils.errors import Tf2ganError, UsageError, brief
 
 PAGE = Path(__file__).parent / "page"
 TYPES = {".js": "text/javascript", ".css": "text/css"}

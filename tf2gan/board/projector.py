@@ -6,8 +6,8 @@ import numpy as np
 from tensorboard.plugins import projector
 
 from tf2gan.data.images import tile_grid, write_png
-from tf2gan.data.messages import shown
-from tf2gan.runs.files import replacing
+from tf2gan.utils.files import replacing
+from tf2gan.utils.messages import shown
 
 
 def write_projector(run, features, labels, images):

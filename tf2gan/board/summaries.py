@@ -11,7 +11,7 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams import summary as hparams_summary
 
 from tf2gan.data.images import tile_grid
-from tf2gan.runs.files import replacing
+from tf2gan.utils.files import replacing
 
 DESCRIPTIONS = {
     "loss/d": "D's binary cross-entropy over real and generated images; 0.69 is a guess",

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from tf2gan.cli.generate_flags import check_flags, parse_flags
-from tf2gan.commands import import_tensorflow, run_command
-from tf2gan.config import TrainConfig
-from tf2gan.errors import UsageError
 from tf2gan.runs.folders import find_run
-from tf2gan.sizes import read_size
+from tf2gan.settings.config import TrainConfig
+from tf2gan.settings.sizes import read_size
+from tf2gan.utils.command_line import import_tensorflow, run_command
+from tf2gan.utils.errors import UsageError
 
 
 def find_label(data, name):
@@ -24,7 +24,7 @@ def find_label(data, name):
 def of_class(sampler, data, label):
     """The sampler of one class alone, told by the classifier of the data."""
     from tf2gan.quality.classifier import load_classifier
-    from tf2gan.selection import OfClass
+    from tf2gan.sampling.selection import OfClass
 
     classifier, _ = load_classifier(data)
     return OfClass(sampler, classifier.probability(label), f"of class {data.class_names[label]}")
@@ -57,7 +57,8 @@ def load_networks(flags, run, image_size):
 
 def draw(flags, generator, discriminator, data, label):
     """Returns the images that the flags ask for, uint8 `[N, H, W, C]`, and how to lay them out."""
-    from tf2gan import sampling, selection
+    from tf2gan.sampling import sampler as sampling
+    from tf2gan.sampling import selection
 
     sampler = sampling.Sampler(generator, discriminator, progress=True)
     if flags.interpolate:
@@ -90,7 +91,7 @@ def main(args=None):
         config = TrainConfig(data=flags.pretrained) if flags.pretrained else None
         config = TrainConfig.read(run) if run else config
 
-        from tf2gan.cli import project
+        from tf2gan.cli import inversion as project
         from tf2gan.data import images
 
         out = Path(flags.out) if flags.out else (run or Path()) / "generated_image.png"

@@ -2,8 +2,8 @@
 
 import os
 
-from tf2gan.commands import PRETRAINED, SELECTIONS, Parser, check_seed, typed
-from tf2gan.errors import UsageError
+from tf2gan.utils.command_line import PRETRAINED, SELECTIONS, Parser, check_seed, typed
+from tf2gan.utils.errors import UsageError
 
 BATCH_MAXIMUM = 10_000
 

@@ -4,16 +4,16 @@ import argparse
 import time
 from pathlib import Path
 
-from tf2gan.commands import Parser, import_tensorflow, run_command, typed
-from tf2gan.config import TrainConfig, flag, flags_of
 from tf2gan.data.batches import total_steps
 from tf2gan.data.images import check_out, write_images
 from tf2gan.data.training import load_training_data
-from tf2gan.errors import UsageError
-from tf2gan.knobs import kind_of
-from tf2gan.recipes import help_text, read_changes
 from tf2gan.runs.folders import check_plain, find_run, generate_command
-from tf2gan.runs.start import find_start, load_start
+from tf2gan.runs.sources import find_start, load_start
+from tf2gan.settings.config import TrainConfig, flag, flags_of
+from tf2gan.settings.fields import kind_of
+from tf2gan.settings.recipes import help_text, read_changes
+from tf2gan.utils.command_line import Parser, import_tensorflow, run_command, typed
+from tf2gan.utils.errors import UsageError
 
 PREVIEWED = 64  # images in the grid of --dry-run
 
@@ -126,7 +126,7 @@ def main(args=None):
             return
 
         def find_devices():
-            from tf2gan.distribution import choose
+            from tf2gan.devices.strategy import choose
 
             return choose(flags["devices"])
 

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tf2gan.data.conversion import chunks, resized, scale_of, to_uint8
 from tf2gan.data.dataset import Data
 from tf2gan.data.labels import as_values, encode
-from tf2gan.data.messages import reading
-from tf2gan.data.pixels import chunks, resized, scale_of, to_uint8
-from tf2gan.errors import DataError, UsageError
-from tf2gan.sizes import COLOR_MODES, check_size
+from tf2gan.settings.sizes import COLOR_MODES, check_size
+from tf2gan.utils.errors import DataError, UsageError
+from tf2gan.utils.messages import reading
 
 RESIZES = "--image-size HxW, in Python image_size=, resizes"
 _mapped = weakref.WeakKeyDictionary()  # the mapping of a file: the file's size and time

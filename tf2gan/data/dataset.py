@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tf2gan.sizes import size_text
+from tf2gan.settings.sizes import size_text
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 from tf2gan.data.arrays import check_unchanged
-from tf2gan.errors import UsageError
-from tf2gan.progress_bar import ProgressBar
-from tf2gan.runs.files import PARTIAL, check_can_be_made, replacing
+from tf2gan.utils.errors import UsageError
+from tf2gan.utils.files import PARTIAL, check_can_be_made, replacing
+from tf2gan.utils.progress_bar import ProgressBar
 
 FILE_SUFFIXES = (".png", ".gif", ".npz", ".npy")  # of --out; anything else is a folder
 OUT_FORMATS = ".png (one grid), .gif, .npz, .npy, or a folder (one PNG an image)"

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tf2gan.data.messages import shown, warn
 from tf2gan.data.names import natural
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import shown, warn
 
 
 def as_values(labels, count, what):

@@ -9,18 +9,18 @@ from pathlib import Path
 from tf2gan.data.arrays import converted
 from tf2gan.data.files.archives import expand
 from tf2gan.data.files.entries import IDX_NAME, Entry, walk
+from tf2gan.data.formats.cifar import is_records, load_records
 from tf2gan.data.formats.hdf5 import hdf5_arrays, matlab_arrays
 from tf2gan.data.formats.idx import idx_beside, load_idx
-from tf2gan.data.formats.named import has_images, load_named, npy_arrays
+from tf2gan.data.formats.named_arrays import has_images, load_named, npy_arrays
 from tf2gan.data.formats.parquet import load_parquet
 from tf2gan.data.formats.pictures import LIST, load_pictures
 from tf2gan.data.formats.pixel_column import find_pixel_columns, load_pixel_column
-from tf2gan.data.formats.records import is_records, load_records
 from tf2gan.data.formats.tables import find_tables, load_tables
-from tf2gan.data.messages import listed, reading, shown, warn
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
 from tf2gan.data.names import part_of, roles_of
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed, reading, shown, warn
 
 ARRAYS = "arrays:"  # how `TrainConfig.data` begins where arrays were given; their hash follows
 MANY = 50  # pictures; a folder with more is one of pictures, whatever else lies there

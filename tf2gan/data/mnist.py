@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tf2gan.data.arrays import from_arrays
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
 
 MNIST_FILE = Path(__file__).parent / "mnist.npz"
 MNIST_SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"

@@ -4,7 +4,7 @@ import dataclasses
 
 from tf2gan.data.arrays import fingerprint, from_arrays
 from tf2gan.data.load import ARRAYS, load_data
-from tf2gan.errors import DataError, UsageError
+from tf2gan.utils.errors import DataError, UsageError
 
 
 def load_training_data(config, data=None):

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from tf2gan.sizes import read_size
+from tf2gan.settings.sizes import read_size
 
 LATENT_SIZE = 100
 

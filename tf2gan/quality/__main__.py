@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tf2gan.commands import (
+from tf2gan.data.conversion import VALUES_MOST
+from tf2gan.data.images import check_out, tile_grid, write_png
+from tf2gan.data.load import load_data
+from tf2gan.settings.config import TrainConfig
+from tf2gan.settings.sizes import MODE_OF
+from tf2gan.utils.command_line import (
     PRETRAINED,
     SELECTIONS,
     Parser,
@@ -13,13 +18,8 @@ from tf2gan.commands import (
     import_tensorflow,
     run_command,
 )
-from tf2gan.config import TrainConfig
-from tf2gan.data.images import check_out, tile_grid, write_png
-from tf2gan.data.load import load_data
-from tf2gan.data.messages import shown
-from tf2gan.data.pixels import VALUES_MOST
-from tf2gan.errors import UsageError, brief
-from tf2gan.sizes import MODE_OF
+from tf2gan.utils.errors import UsageError, brief
+from tf2gan.utils.messages import shown
 
 LEAST_IMAGES = 4  # in a file: precision and recall look at three neighbours of each
 
@@ -141,8 +141,8 @@ def measure(flags, run, images, data):
     from tf2gan.quality import ruler as rulers
     from tf2gan.runs.checkpoints import restore_networks
     from tf2gan.runs.pretrained import read_pretrained
-    from tf2gan.sampling import Sampler
-    from tf2gan.selection import select
+    from tf2gan.sampling.sampler import Sampler
+    from tf2gan.sampling.selection import select
 
     if reason := rulers.why_not(data):
         raise UsageError(reason)

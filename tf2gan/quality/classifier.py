@@ -14,16 +14,16 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tf2gan.commands import Parser, run_command
 from tf2gan.data.arrays import check_unchanged
 from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
-from tf2gan.errors import Tf2ganError
+from tf2gan.devices.precision import choose_dtype
 from tf2gan.networks.polyphase import evaluate
-from tf2gan.networks.precision import choose_dtype
-from tf2gan.progress_bar import ProgressBar
 from tf2gan.quality.clusters import cluster
-from tf2gan.runs.files import replacing
+from tf2gan.utils.command_line import Parser, run_command
+from tf2gan.utils.errors import Tf2ganError
+from tf2gan.utils.files import replacing
+from tf2gan.utils.progress_bar import ProgressBar
 
 MNIST_WEIGHTS = Path(__file__).parent / "mnist_classifier.keras"
 MNIST_KEY = (

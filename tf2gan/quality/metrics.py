@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.progress_bar import ProgressBar
+from tf2gan.utils.progress_bar import ProgressBar
 
 NEIGHBOURS = 3  # k of precision and recall
 BLOCK = 1000  # points compared with all others at once

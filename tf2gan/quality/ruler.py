@@ -23,7 +23,7 @@ from tf2gan.quality.metrics import (
     neighbour_radii,
     precision_recall,
 )
-from tf2gan.selection import SURE
+from tf2gan.sampling.selection import SURE
 
 SAMPLES = 10_000  # images measured at once, if the data set has as many
 ENOUGH = 500  # images; of fewer, the Frechet distance says as much of their number: believe KID

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from tf2gan.config import TrainConfig
-from tf2gan.errors import Tf2ganError, UsageError, brief
 from tf2gan.networks.models import build_discriminator, build_generator
-from tf2gan.runs.files import replacing
 from tf2gan.runs.folders import CHECKPOINT, check_plain, checkpoint_steps, names_in
 from tf2gan.runs.weights import NETWORKS
+from tf2gan.settings.config import TrainConfig
+from tf2gan.utils.errors import Tf2ganError, UsageError, brief
+from tf2gan.utils.files import replacing
 
 DISTANCES = ("frechet", "kid")  # each the lower the better
 # What reading a damaged checkpoint raises: every tensor and every index block has a checksum.

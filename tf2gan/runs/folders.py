@@ -10,9 +10,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tf2gan.commands import typed
-from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.runs.files import PARTIAL, locked
+from tf2gan.utils.command_line import typed
+from tf2gan.utils.errors import Tf2ganError, UsageError
+from tf2gan.utils.files import PARTIAL, locked
 
 RUN_NAME = re.compile(r"(\d{5,})-.+")
 FOLDERS_MOST = 2000  # in a folder, that are looked into for runs

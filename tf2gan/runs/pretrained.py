@@ -11,12 +11,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tf2gan.commands import PRETRAINED, Parser, run_command
-from tf2gan.config import TrainConfig
-from tf2gan.errors import Tf2ganError, UsageError
 from tf2gan.networks.models import build_discriminator, build_generator
-from tf2gan.runs.files import replacing
 from tf2gan.runs.weights import datasets_of, read_arrays
+from tf2gan.settings.config import TrainConfig
+from tf2gan.utils.command_line import PRETRAINED, Parser, run_command
+from tf2gan.utils.errors import Tf2ganError, UsageError
+from tf2gan.utils.files import replacing
 
 FOLDER = Path(__file__).parent
 SHA256 = {"mnist": "52b9821bc4cdfce355c8a0bf6949268936a45fbee75087c554d567e3042d870c"}

@@ -10,8 +10,8 @@ import h5py
 import keras
 import numpy as np
 
-from tf2gan.errors import Tf2ganError, UsageError, brief
-from tf2gan.sizes import read_size
+from tf2gan.settings.sizes import read_size
+from tf2gan.utils.errors import Tf2ganError, UsageError, brief
 
 NO_ZIP = (OSError, ValueError, RuntimeError, zipfile.BadZipFile)  # what reading one raises
 CONFIG_MOST = 1 << 20  # bytes of a model's description

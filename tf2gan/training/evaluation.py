@@ -9,7 +9,7 @@ from tf2gan.board.projector import write_projector
 from tf2gan.data.batches import subset
 from tf2gan.networks.optimizers import gradient_means
 from tf2gan.quality.ruler import Ruler, why_not
-from tf2gan.sampling import Sampler, interpolation, plain
+from tf2gan.sampling.sampler import Sampler, interpolation, plain
 
 SCORED = 1280  # samples that D ranks: 20 for each of the 64 shown, as `--nice` does
 SHOWN = 64

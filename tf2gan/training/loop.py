@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import tensorflow as tf
 
-from tf2gan import onednn
 from tf2gan.board.summaries import Summaries
-from tf2gan.config import TrainConfig
 from tf2gan.data.batches import batches_per_epoch, total_steps
 from tf2gan.data.training import check_same_data, load_training_data, name_arrays
-from tf2gan.distribution import (
+from tf2gan.devices import kernels as onednn
+from tf2gan.devices.precision import choose_dtype, computing_gpus
+from tf2gan.devices.strategy import (
     any_machine,
     check_alike,
     check_settings,
@@ -24,18 +24,18 @@ from tf2gan.distribution import (
     take_from_chief,
     why,
 )
-from tf2gan.errors import Stopped, Tf2ganError, UsageError, brief
 from tf2gan.gan import GAN
-from tf2gan.networks.precision import choose_dtype, computing_gpus
 from tf2gan.runs.checkpoints import Checkpoints
-from tf2gan.runs.files import locked
 from tf2gan.runs.folders import checkpoint_steps, create_run, resume_command
-from tf2gan.runs.start import find_start, load_start
-from tf2gan.training import record
+from tf2gan.runs.sources import find_start, load_start
+from tf2gan.settings.config import TrainConfig
+from tf2gan.training import artifacts as record
 from tf2gan.training.evaluation import Evaluation, find_ruler
 from tf2gan.training.progress import Progress
 from tf2gan.training.signals import StopSignals
 from tf2gan.training.windows import evaluation_steps, windows
+from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError, brief
+from tf2gan.utils.files import locked
 
 RECIPE_LINES = {  # what a run says at its start
     "classic": "the original's; --recipe modern makes better images, and sooner",
@@ -72,7 +72,7 @@ def train(
       started: `time.perf_counter()` when the start-up began, for the figure that is printed; by
         default now.
       profile: whether to profile one window, for TensorBoard's Profile tab.
-      strategy: what `tf2gan.distribution.choose` returned; by default everything is on one device.
+      strategy: what `tf2gan.devices.strategy.choose` returned; by default all is on one device.
     """
     started = started or time.perf_counter()
     if images is not None:

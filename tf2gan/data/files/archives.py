@@ -7,8 +7,8 @@ import zipfile
 
 from tf2gan.data.files.entries import ENTRIES_MOST, Entry, is_hidden
 from tf2gan.data.files.unpack import check_ratio
-from tf2gan.data.messages import reading, shown
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import reading, shown
 
 IN_MEMORY = 512 << 20  # bytes of an archive that is unpacked whole; a larger one is read in order
 PYTORCH = "is a PyTorch file, in which a pickle could run code; save the arrays with np.savez"

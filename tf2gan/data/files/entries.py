@@ -12,8 +12,8 @@ import re
 from PIL import Image
 
 from tf2gan.data.files.unpack import PACKED_SUFFIX, UNPACKERS, Unpacked
-from tf2gan.data.messages import reading, shown
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import reading, shown
 
 HEAD = 1024  # bytes that tell what a content is
 PICTURE_MOST = 256 << 20  # bytes of one picture's file

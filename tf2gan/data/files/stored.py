@@ -5,9 +5,9 @@ import math
 import numpy as np
 
 from tf2gan.data.arrays import map_file
-from tf2gan.data.messages import reading, shown
-from tf2gan.data.pixels import VALUES_MOST
-from tf2gan.errors import DataError
+from tf2gan.data.conversion import VALUES_MOST
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import reading, shown
 
 PIECE = 1 << 24
 

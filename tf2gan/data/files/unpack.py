@@ -6,8 +6,8 @@ import io
 import lzma
 import re
 
-from tf2gan.data.messages import reading
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import reading
 
 FREE = 256 << 20  # bytes that any content may unpack to
 # Beyond that, how many times its packed size. Deflate reaches 1032, with nothing but zeros; sets in

@@ -13,12 +13,12 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tf2gan.data.conversion import VALUES_MOST, fitted
 from tf2gan.data.files.entries import PICTURE_MOST, picture_formats
-from tf2gan.data.messages import shown, warn
-from tf2gan.data.pixels import VALUES_MOST, fitted
-from tf2gan.errors import DataError, brief
-from tf2gan.progress_bar import ProgressBar
-from tf2gan.sizes import COLOR_MODES, size_text
+from tf2gan.settings.sizes import COLOR_MODES, size_text
+from tf2gan.utils.errors import DataError, brief
+from tf2gan.utils.messages import shown, warn
+from tf2gan.utils.progress_bar import ProgressBar
 
 PIXELS_MOST = 1 << 26  # of one picture: 64 million, 256 MiB with transparency
 LARGE = 1 << 22  # pixels; larger pictures are decoded one at a time, to bound memory

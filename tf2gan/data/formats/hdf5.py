@@ -8,10 +8,10 @@ import numpy as np
 from tf2gan.data.arrays import image_shape
 from tf2gan.data.files.stored import check_count
 from tf2gan.data.files.unpack import check_ratio
-from tf2gan.data.formats.named import Named
-from tf2gan.data.messages import reading
+from tf2gan.data.formats.named_arrays import Named
 from tf2gan.data.names import is_emnist
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import reading
 
 FILE_MOST = 4 << 30  # bytes of one file that has to be in memory to be read
 

@@ -8,9 +8,9 @@ from tf2gan.data.arrays import Part, assemble
 from tf2gan.data.files.entries import IDX_NAME, walk
 from tf2gan.data.files.stored import read_values
 from tf2gan.data.files.unpack import PACKED_SUFFIX
-from tf2gan.data.messages import listed, reading, warn
 from tf2gan.data.names import is_emnist, part_of
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed, reading, warn
 
 TYPES = {8: "u1", 9: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 LABELS, IMAGES = (1, 2), (3, 4)  # dimensions; QMNIST's labels have columns, the first the digit

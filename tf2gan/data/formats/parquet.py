@@ -9,9 +9,9 @@ from tf2gan.data.files.unpack import FREE, check_ratio
 from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.formats.hdf5 import for_library, needed
 from tf2gan.data.labels import as_values, encode
-from tf2gan.data.messages import listed, reading
 from tf2gan.data.names import natural, part_of_file
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed, reading
 
 IMAGES = ("image", "img", "images", "picture")
 LABELS = ("label", "labels", "fine_label", "class", "target", "y", "digit")

@@ -8,9 +8,9 @@ import numpy as np
 from tf2gan.data.dataset import Data
 from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.labels import encode
-from tf2gan.data.messages import listed, reading, warn
 from tf2gan.data.names import PART_OF, part_of
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed, reading, warn
 
 STRAYS_MOST = 0.1  # of all pictures may lie outside the folders of classes
 LIST = "dataset.json"  # StyleGAN's list of labels

@@ -7,10 +7,10 @@ import numpy as np
 
 from tf2gan.data.arrays import Part, assemble
 from tf2gan.data.files.stored import check_count
-from tf2gan.data.messages import listed, reading
 from tf2gan.data.names import part_of
-from tf2gan.errors import DataError
-from tf2gan.progress_bar import ProgressBar
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed, reading
+from tf2gan.utils.progress_bar import ProgressBar
 
 COLUMN = "pixels"
 USAGES = {"privatetest": "test", "publictest": "val"}  # FER2013's

@@ -8,11 +8,11 @@ import numpy as np
 from tf2gan.data.arrays import Part, assemble, image_shape
 from tf2gan.data.files.entries import Entry
 from tf2gan.data.files.stored import check_count
-from tf2gan.data.messages import listed, reading
 from tf2gan.data.names import ROLE_OF, is_emnist, part_of_file
-from tf2gan.errors import DataError
-from tf2gan.progress_bar import ProgressBar
-from tf2gan.sizes import LEAST
+from tf2gan.settings.sizes import LEAST
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed, reading
+from tf2gan.utils.progress_bar import ProgressBar
 
 BLOCK = 1 << 22  # bytes of text parsed at a time
 LINE_MOST = 1 << 22  # bytes of a line: 128x128 in colour, 80 characters a number

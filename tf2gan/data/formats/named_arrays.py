@@ -10,9 +10,9 @@ import numpy as np
 
 from tf2gan.data.arrays import Part, assemble, image_shape
 from tf2gan.data.files.stored import check_count, is_plain, npy_header, read_npy
-from tf2gan.data.messages import listed, warn
 from tf2gan.data.names import is_emnist, natural, part_of, roles_of
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed, warn
 
 
 class Named(NamedTuple):

@@ -4,8 +4,8 @@ import numpy as np
 
 from tf2gan.data.batches import subset
 from tf2gan.data.load import load_data
-from tf2gan.errors import DataError, UsageError
-from tf2gan.sizes import MODE_OF
+from tf2gan.settings.sizes import MODE_OF
+from tf2gan.utils.errors import DataError, UsageError
 
 SHOWN = (0, 2, 5, 10, 20, 50, 100)  # steps of the way in a grid, before the last
 COMPARED = 15  # test images that are looked for too, to know what a distance means
@@ -32,9 +32,9 @@ def project(target, generator, data, *, seed, moving):
     Returns:
       (uint8 `[N, H, W, C]`, the latents of the way `[n, 100]`).
     """
-    from tf2gan.progress_bar import ProgressBar
-    from tf2gan.projection import STEPS, Projection
     from tf2gan.quality.classifier import find_classifier
+    from tf2gan.sampling.inversion import STEPS, Projection
+    from tf2gan.utils.progress_bar import ProgressBar
 
     tests, features = target[:0], None
     if data is not None:

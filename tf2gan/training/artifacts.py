@@ -16,9 +16,9 @@ import tf2gan
 from tf2gan.board.summaries import drop_after, summary_text
 from tf2gan.data.images import FILE_SUFFIXES, read_png, tile_grid, write_gif, write_png
 from tf2gan.runs.checkpoints import best_figures
-from tf2gan.runs.files import PARTIAL, replacing
 from tf2gan.runs.folders import grid_of, grid_steps
-from tf2gan.sampling import Sampler, plain
+from tf2gan.sampling.sampler import Sampler, plain
+from tf2gan.utils.files import PARTIAL, replacing
 
 FIXED_SAMPLES = 64
 TIMELAPSE_FRAMES = 60  # at most: a megabyte or so

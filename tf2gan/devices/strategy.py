@@ -16,8 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.errors import Tf2ganError, UsageError, brief
-from tf2gan.networks.precision import computing_gpus
+from tf2gan.devices.precision import computing_gpus
+from tf2gan.utils.errors import Tf2ganError, UsageError, brief
 
 JOIN_SECONDS = 300  # that machines wait for each other: a cluster starts them minutes apart
 

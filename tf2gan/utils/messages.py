@@ -1,9 +1,10 @@
-"""What is said of data: one line, whatever a file is called and whatever a parser stumbled over."""
+"""What is said in messages: one line, whatever a file is called and a parser stumbled over."""
 
 import contextlib
+import difflib
 import sys
 
-from tf2gan.errors import DataError, UsageError, brief
+from tf2gan.utils.errors import DataError, UsageError, brief
 
 
 @contextlib.contextmanager
@@ -31,3 +32,9 @@ def listed(names, most=4):
     """`a, b, c, …`"""
     names = list(names)
     return ", ".join(map(shown, names[:most])) + (", …" if len(names) > most else "")
+
+
+def nearest(name, names):
+    """`; NAME?` with the one of `names` that was probably meant, or nothing."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; {near[0]}?" if near else ""

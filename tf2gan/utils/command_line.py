@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tf2gan.errors import Stopped, Tf2ganError, UsageError, brief
-from tf2gan.knobs import nearest
+from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError, brief
+from tf2gan.utils.messages import nearest
 
 SELECTIONS = ("plain", "nice", "rejection")  # how generated images are chosen
 PRETRAINED = ("mnist",)  # the data whose trained networks come with the package

@@ -4,9 +4,8 @@ Standard library only.
 """
 
 import dataclasses
-import difflib
 
-from tf2gan.errors import UsageError
+from tf2gan.utils.errors import UsageError
 
 TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 WORDS = {"true": True, "false": False}
@@ -51,12 +50,6 @@ def read(field, text):
         raise UsageError(f"{field.name} is {text!r}; it must be {expected}") from error
     check(field, value)
     return value
-
-
-def nearest(name, names):
-    """`; NAME?` with the one of `names` that was probably meant, or nothing."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; {near[0]}?" if near else ""
 
 
 def describe(field):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tf2gan.data.images import to_pixels, to_unit
 from tf2gan.networks.polyphase import evaluate
-from tf2gan.sampling import BLOCK, LATENT_SIZE, gaussian, sample_latents, uniform
+from tf2gan.sampling.sampler import BLOCK, LATENT_SIZE, gaussian, sample_latents, uniform
 
 CANDIDATES = 1024  # latents drawn at first; the nearest of them are the starts
 STARTS = 4  # of each target: descent ends in another hollow from each

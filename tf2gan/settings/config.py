@@ -7,9 +7,8 @@ import os
 import re
 from pathlib import Path
 
-from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.knobs import check, knob
-from tf2gan.recipes import (
+from tf2gan.settings.fields import check, knob
+from tf2gan.settings.recipes import (
     BATCHES,
     EPOCHS,
     LEAST_STEPS,
@@ -19,7 +18,8 @@ from tf2gan.recipes import (
     Recipe,
     differences,
 )
-from tf2gan.sizes import COLOR_MODES, MODE_OF, read_size, size_text
+from tf2gan.settings.sizes import COLOR_MODES, MODE_OF, read_size, size_text
+from tf2gan.utils.errors import Tf2ganError, UsageError
 
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 RESUMABLE = (

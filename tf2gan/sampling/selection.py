@@ -3,9 +3,9 @@
 import numpy as np
 
 from tf2gan.data.batches import subset
-from tf2gan.errors import Tf2ganError, UsageError
-from tf2gan.progress_bar import ProgressBar
-from tf2gan.sampling import BLOCK, CALIBRATION, SAMPLES, plain
+from tf2gan.sampling.sampler import BLOCK, CALIBRATION, SAMPLES, plain
+from tf2gan.utils.errors import Tf2ganError, UsageError
+from tf2gan.utils.progress_bar import ProgressBar
 
 NICE_CANDIDATES = 20  # drawn for each image that `nice` keeps (the original's figure)
 CALIBRATION_IMAGES = 10_000  # generated ones, and at most so many held-out real ones

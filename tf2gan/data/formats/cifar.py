@@ -4,9 +4,9 @@ import numpy as np
 
 from tf2gan.data.arrays import Part, assemble
 from tf2gan.data.files.stored import check_count, read_values
-from tf2gan.data.messages import listed
 from tf2gan.data.names import natural, part_of
-from tf2gan.errors import DataError
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed
 
 CIFAR_PIXELS = 3 * 32 * 32
 STL_PIXELS = 3 * 96 * 96

@@ -5,8 +5,8 @@ import math
 import numpy as np
 from PIL import Image, ImageOps
 
-from tf2gan.errors import DataError
-from tf2gan.progress_bar import ProgressBar
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.progress_bar import ProgressBar
 
 CHUNK = 1 << 24  # values worked on at a time: 128 MiB as doubles
 VALUES_MOST = 1 << 32  # of one array in memory: 4 GiB of pixels; a head that claims more is damaged

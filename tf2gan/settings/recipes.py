@@ -3,8 +3,9 @@
 import dataclasses
 import textwrap
 
-from tf2gan.errors import UsageError
-from tf2gan.knobs import check, describe, kind_of, knob, nearest, read
+from tf2gan.settings.fields import check, describe, kind_of, knob, read
+from tf2gan.utils.errors import UsageError
+from tf2gan.utils.messages import nearest
 
 
 @dataclasses.dataclass(frozen=True)

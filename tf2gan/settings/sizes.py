@@ -2,7 +2,7 @@
 
 import re
 
-from tf2gan.errors import UsageError
+from tf2gan.utils.errors import UsageError
 
 LEAST, MOST, MULTIPLE = 12, 128, 4  # pixels a side; D's two poolings and valid convolution need 12
 COLOR_MODES = {"grayscale": 1, "rgb": 3}  # Keras' words: channels

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tf2gan.data.images import to_pixels, to_unit
 from tf2gan.networks.models import LATENT_SIZE
 from tf2gan.networks.polyphase import evaluate
-from tf2gan.progress_bar import ProgressBar
+from tf2gan.utils.progress_bar import ProgressBar
 
 # What a draw is for: two uses of one seed never share a latent.
 DISCRIMINATOR, GENERATOR, SAMPLES, CALIBRATION = 0, 1, 2, 3

@@ -2,10 +2,10 @@
 
 import os
 
-from tf2gan.commands import PRETRAINED
-from tf2gan.errors import UsageError
 from tf2gan.runs.folders import find_run
-from tf2gan.sizes import size_text
+from tf2gan.settings.sizes import size_text
+from tf2gan.utils.command_line import PRETRAINED
+from tf2gan.utils.errors import UsageError
 
 
 def find_start(config, logdir):

@@ -4,7 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from tf2gan.errors import UsageError
+from tf2gan.utils.errors import UsageError
 
 try:
     import fcntl

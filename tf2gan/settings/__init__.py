@@ -1,0 +1,1 @@
+"""What a run is told: its settings, its recipe's hyperparameters. Standard library only."""

@@ -1,0 +1,1 @@
+"""What every other part uses: errors, messages, files, command lines. No TensorFlow."""
