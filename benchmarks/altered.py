@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter
 
 from tf2gan.data.images import as_pictures
 from tf2gan.data.load import load_data
-from tf2gan.modern import moved
+from tf2gan.networks.augmentation import translate
 from tf2gan.quality.ruler import Ruler
 from tf2gan.settings.config import TrainConfig
 
@@ -53,7 +53,7 @@ def moves(images):
     """Yields (what fills the gap, uint8 images, each moved its own way)."""
     ways = np.random.default_rng(0).integers(-REACH, REACH + 1, (len(images), 2))
     for edge in EDGES:
-        shifted = moved(tf.constant(images, tf.float32), tf.constant(ways), REACH, edge)
+        shifted = translate(tf.constant(images, tf.float32), tf.constant(ways), REACH, edge)
         yield f"moved, {edge}", shifted.numpy().astype(np.uint8)
 
 

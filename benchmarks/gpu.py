@@ -11,7 +11,7 @@ import importlib.util
 
 from speed import GFLOP_AT_128, Worker, turns
 
-from tf2gan.gpu import set_defaults
+from tf2gan.devices.kernels import set_defaults
 
 PRODUCT = 8192  # a side of the matrices
 PRECISIONS = {"float32": "None", "bfloat16": "'bfloat16'", "float16": "'float16'"}

@@ -28,13 +28,14 @@ import tensorflow as tf
 from keras import layers
 from speed import original_networks
 
-from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
+from tf2gan.data.dataset import batch_rows, batches_per_epoch, total_steps
 from tf2gan.data.images import tile_grid, to_pixels, to_unit, write_png
 from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
 from tf2gan.quality.ruler import Ruler
 from tf2gan.sampling.sampler import BLOCK, Sampler, plain
 from tf2gan.settings.config import TrainConfig
+from tf2gan.training.runner import Runner
 
 CHUNK = 10  # steps of one call
 PACED = 6  # calls that are timed, after one that is not
@@ -118,15 +119,16 @@ def recipe(name, data):
     total, count = total_steps(config, data), len(data.images)
     epoch_steps = batches_per_epoch(count, config.batch)
     gan = GAN(config, total_steps=total, epoch_steps=epoch_steps)
+    runner = Runner(gan)
     images = tf.constant(data.images)
     order = config.seed if config.recipe_values.shuffle else None
-    sampler = Sampler(gan.averaged_generator)
+    sampler = Sampler(gan.ema_generator)
 
     def train(step):
         steps = min(CHUNK, total - step)
         if steps:
             rows = batch_rows(step, steps, count=count, batch=config.batch, seed=order)
-            float(gan.train_steps(images, rows)["loss/d"])
+            runner.run(images, rows)
         return step + steps
 
     return train, lambda count: plain(sampler, count, seed=0), config.batch

@@ -21,7 +21,7 @@ import_tensorflow()
 import keras
 import tensorflow as tf
 
-from tf2gan.data.batches import batch_rows, batches_per_epoch
+from tf2gan.data.dataset import batch_rows, batches_per_epoch
 from tf2gan.data.images import tile_grid, write_png
 from tf2gan.data.load import load_data
 from tf2gan.gan import GAN
@@ -29,6 +29,7 @@ from tf2gan.quality.ruler import Ruler
 from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.settings.config import TrainConfig
 from tf2gan.settings.recipes import read_changes
+from tf2gan.training.runner import Runner
 
 
 class NoisyGAN(GAN):
@@ -36,47 +37,28 @@ class NoisyGAN(GAN):
 
     noise = 0.3  # standard deviation
 
-    def __init__(self, *args, **settings):
-        super().__init__(*args, **settings)
-        evaluate = self._evaluate
-
-        def noisy(network, inputs, **flags):
-            if network is self.discriminator:
-                key = tf.stack([tf.cast(self.config.seed, tf.int64), self.step])
-                inputs += self.noise * tf.random.stateless_normal(tf.shape(inputs), key)
-            return evaluate(network, inputs, **flags)
-
-        self._evaluate = noisy
+    def _discriminate(self, images, **flags):
+        key = tf.stack([tf.cast(self.config.seed, tf.int64), self.step])
+        noise = tf.random.stateless_normal(tf.shape(images), key)
+        return super()._discriminate(images + self.noise * noise, **flags)
 
 
 class SmoothedGAN(GAN):
     """Real images are labelled 0.9 for D, generated ones 0 as ever (Salimans et al. 2016)."""
 
-    def __init__(self, *args, **settings):
-        super().__init__(*args, **settings)
-        cross_entropies = self._cross_entropies
-        # D's update sees two batches at once, G's one.
-        self._cross_entropies = lambda labels, logits: cross_entropies(
-            0.9 * labels if labels.shape[0] > self.config.batch else labels, logits
-        )
+    def _cross_entropy(self, labels, logits):
+        in_d = labels.shape[0] > self.config.batch  # its update sees two batches at once, G's one
+        return super()._cross_entropy(0.9 * labels if in_d else labels, logits)
 
 
 class TopKGAN(GAN):
     """G learns from those three quarters of its images that D likes best (Sinha et al. 2020)."""
 
-    def __init__(self, *args, **settings):
-        super().__init__(*args, **settings)
-        cross_entropies, kept = self._cross_entropies, self.config.batch * 3 // 4
-
-        def of_the_best(labels, logits):
-            losses = cross_entropies(labels, logits)
-            return (
-                losses
-                if labels.shape[0] > self.config.batch
-                else -tf.math.top_k(-losses, kept).values
-            )
-
-        self._cross_entropies = of_the_best
+    def _cross_entropy(self, labels, logits):
+        losses = super()._cross_entropy(labels, logits)
+        if labels.shape[0] > self.config.batch:  # D's update
+            return losses
+        return -tf.math.top_k(-losses[:, 0], self.config.batch * 3 // 4).values
 
 
 KINDS = {"64-noise": NoisyGAN, "short-smoothed": SmoothedGAN, "short-top-k": TopKGAN}
@@ -116,14 +98,15 @@ def try_variant(name, *, epochs, total, seed, count):
     per_epoch = batches_per_epoch(len(data.images), config.batch)
     steps = round(total * per_epoch)
     gan = KINDS.get(name, GAN)(config, total_steps=steps, epoch_steps=per_epoch)
-    sampler, ruler, images = Sampler(gan.averaged_generator), Ruler(data), tf.constant(data.images)
+    runner = Runner(gan)
+    sampler, ruler, images = Sampler(gan.ema_generator), Ruler(data), tf.constant(data.images)
     order = seed if config.recipe_values.shuffle else None
     seconds, step = 0.0, 0
     for half in range(1, round(2 * epochs) + 1):
         end = round(per_epoch * half / 2)
         started = time.perf_counter()
         rows = batch_rows(step, end - step, count=len(data.images), batch=config.batch, seed=order)
-        float(gan.train_steps(images, rows)["loss/d"])
+        runner.run(images, rows)
         step, seconds = end, seconds + time.perf_counter() - started
         quality = ruler.measure(plain(sampler, count, seed=0))
         figures = {

@@ -21,7 +21,7 @@ from tf2gan.utils.command_line import import_tensorflow
 
 import_tensorflow()
 
-from tf2gan.data.batches import subset
+from tf2gan.data.dataset import subset
 from tf2gan.data.load import load_data
 from tf2gan.quality.classifier import load_classifier
 from tf2gan.quality.metrics import frechet_distance, kernel_distance, precision_recall

@@ -30,19 +30,22 @@ def measure(devices, recipe, precision, steps):
     import numpy as np
     import tensorflow as tf
 
-    from tf2gan.data.batches import batch_rows
+    from tf2gan.data.dataset import batch_rows
     from tf2gan.data.load import load_data
     from tf2gan.gan import GAN
     from tf2gan.settings.config import TrainConfig
+    from tf2gan.training.runner import Runner
 
     config = TrainConfig(recipe=recipe, mixed_precision=precision)
-    gan = GAN(config, strategy=strategy)
+    with strategy.scope():
+        gan = GAN(config)
+    runner = Runner(gan, strategy)
     images = tf.constant(load_data("mnist").images)
     seconds = []
     for window in range(4):  # the first warms up
         rows = batch_rows(window * steps, steps, count=len(images), batch=config.batch)
         started = time.perf_counter()
-        float(gan.train_steps(images, rows)["loss/d"])
+        runner.run(images, rows)
         seconds.append((time.perf_counter() - started) / steps)
     sent = (
         sum(

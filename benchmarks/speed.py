@@ -27,15 +27,16 @@ GFLOP_AT_128 = 72.5  # of one iteration in polyphase form, at batch 128
 
 
 def ours(precision, batch, steps, recipe="classic", jit_compile="auto", **shape):
-    """Windows of `train_steps`, as `train.py` runs them; `shape` as `TrainConfig` takes it."""
+    """Windows of steps, as `train.py` runs them; `shape` as `TrainConfig` takes it."""
     from tf2gan.gan import GAN
     from tf2gan.settings.config import TrainConfig
+    from tf2gan.training.runner import Runner
 
     how = {"recipe": recipe, "jit_compile": jit_compile, "mixed_precision": precision}
     config = TrainConfig(batch=batch, **how, **shape)
-    gan = GAN(config)
+    runner = Runner(GAN(config))
     images, rows = images_of(config), window(batch, steps)
-    return lambda: float(gan.train_steps(images, rows)["loss/d"])
+    return lambda: runner.run(images, rows)
 
 
 def naive(batch, steps):
@@ -45,7 +46,7 @@ def naive(batch, steps):
     from tf2gan import gan
     from tf2gan.networks import optimizers
 
-    def evaluate(model, inputs, *, training, dtype, logits=False):
+    def evaluate(model, inputs, *, training, dtype, logits=False, pool_dtype=None):
         for layer in model.layers[:-1] if logits else model.layers:
             inputs = (
                 layer(inputs, training=training)
@@ -214,7 +215,7 @@ def images_of(config):
 
 
 def window(batch, steps):
-    from tf2gan.data.batches import batch_rows
+    from tf2gan.data.dataset import batch_rows
 
     return batch_rows(0, steps, count=NOISE, batch=batch)
 

@@ -149,7 +149,7 @@ GENERATE = """
 --batch nan                                     | --batch: invalid int value
 --seed -1                                       | --seed is -1; choose 0 to 2147483647
 --seed 2147483648                               | --seed is 2147483648
---image-size 28                                 | --image-size goes with --weights
+--image-size 28                                 | --image-size goes with a file of weights
 --weights text.txt --image-size 30              | image_size is 30x30
 --select best                                   | invalid choice: 'best'
 --bacth 3                                       | --batch?
@@ -163,12 +163,12 @@ GENERATE = """
 --weights nowhere                               | nowhere is no file
 --weights folder                                | folder is no file
 --weights LONG                                  | is no file
---discriminator-weights text.txt                | --discriminator-weights goes with --weights
+--discriminator-weights text.txt                | --discriminator-weights goes with a file
 --pretrained cats                               | invalid choice: 'cats'
---pretrained --run 0                            | --pretrained and --run choose the networks
---pretrained --weights text.txt                 | --pretrained and --weights choose the networks
---pretrained --checkpoint best                  | --pretrained and --checkpoint choose the networks
---pretrained --image-size 32                    | --image-size goes with --weights
+--pretrained --run 0                            | --run and --pretrained both choose the networks
+--pretrained --weights text.txt                 | --pretrained and --weights both choose
+--pretrained --checkpoint best                  | --checkpoint is for a run; mnist is none
+--pretrained --image-size 32                    | --image-size goes with a file of weights
 --pretrained --label cat                        | the classes of mnist are 0, 1, 2
 --pretrained --project nope.png                 | --project nope.png: there is no such picture
 --pretrained --project folder                   | --project folder: there is no such picture
@@ -178,9 +178,9 @@ GENERATE = """
 --pretrained --project text.txt                 | text.txt is no data set that can be read
 --pretrained --project few.npz                  | few.npz holds 12 images; give one picture
 --logdir nowhere                                | --pretrained; or train one first
---weights text.txt --run 0                      | --run and --checkpoint choose a run's weights
+--weights text.txt --run 0                      | --run and --weights both choose the networks
 --weights text.txt --interpolate --batch 12     | --batch 12 must be 16, 24, 32 or so
---weights text.txt --nice                       | --select nice with --weights needs --discriminator
+--weights text.txt --nice                       | with a file of weights needs --discriminator
 --weights text.txt --out a.jpg                  | a.jpg ends in .jpg; --out takes
 --weights text.txt --out folder.png             | folder.png is a folder; --out takes
 --weights text.txt --out LONG                   | File name too long
@@ -194,15 +194,14 @@ GENERATE_WITH_TENSORFLOW = """
 
 
 EXPORT = """
-nope --to a                                     | nope is no run; give a run's path, or mnist
-text.txt --to a                                 | text.txt is no run
+nope --to a                                     | SOURCE nope: there is no such file, and no run
 mnist                                           | required: --to
 mnist --to a.h5                                 | --to is a.h5; it must be a folder, or end in .onnx
 mnist --to folder                               | --to folder is there already
 mnist --to text.txt/a                           | --to text.txt/a: .*text.txt is no folder
 mnist --to LONG                                 | File name too long
 mnist --to a --output int8                      | invalid choice: 'int8'
-mnist --to a --checkpoint best                  | --checkpoint is for a run; leave it out
+mnist --to a --checkpoint best                  | --checkpoint is for a run; mnist is none
 """
 
 

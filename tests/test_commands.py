@@ -155,7 +155,7 @@ def test_generate_from_weights(trained, tmp_path, monkeypatch):
         ),
         (["--select", "rejection"], "the data set has no test part; use nice"),
         (["--out", "a.jpg"], "a.jpg ends in .jpg"),
-        (["--discriminator-weights", "README.md"], "goes with --weights"),
+        (["--discriminator-weights", "README.md"], "goes with a file of weights"),
         (["--weights", "README.md"], "README.md holds no weights of the generator"),
     ],
 )

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tf2gan.settings.config import TrainConfig
-from tf2gan.settings.recipes import RECIPES, VALUES, Recipe, read_changes
+from tf2gan.settings.recipes import HYPERPARAMETERS, RECIPES, Recipe, read_changes
 from tf2gan.utils.errors import UsageError
 
 
@@ -52,7 +52,7 @@ def test_what_a_file_says_counts_not_what_a_recipe_is_called_today(monkeypatch):
         ({"shift": -1}, "shift is -1; the least is 0"),
         ({"beta_1": float("nan")}, "beta_1 is nan; the least is 0"),
         ({"optimizer": "rmsprop"}, "optimizer is 'rmsprop'; choose sgd or adam"),
-        ({"beta1": 0.5}, "no value 'beta1'; beta_1?"),
+        ({"beta1": 0.5}, "no hyperparameter 'beta1'; beta_1?"),
         ({"beta_1": 0.9}, "beta_1 does nothing where optimizer is sgd; set optimizer too"),
         ({"shift_after": 0.3}, "shift_after does nothing where shift is 0; set shift too"),
     ],
@@ -64,7 +64,7 @@ def test_a_value_of_the_recipe_is_checked(values, said):
     assert TrainConfig(recipe_values={"optimizer": "adam", "beta_1": 0}).recipe_values.beta_1 == 0.0
 
 
-@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
 def test_every_value_is_read_from_text_as_it_was_written(name):
     for recipe in RECIPES.values():
         value = getattr(recipe, name)
@@ -73,7 +73,11 @@ def test_every_value_is_read_from_text_as_it_was_written(name):
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_whatever_is_set_is_read_or_refused_in_one_line(name, text):
-    for words in ([f"{name}={text}"], [f"{list(VALUES)[len(text) % len(VALUES)]}={text}"], [text]):
+    for words in (
+        [f"{name}={text}"],
+        [f"{list(HYPERPARAMETERS)[len(text) % len(HYPERPARAMETERS)]}={text}"],
+        [text],
+    ):
         try:
             TrainConfig(recipe_values=read_changes(words))
         except UsageError as error:

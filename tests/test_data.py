@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tf2gan.data import mnist
-from tf2gan.data.batches import batch_rows, batches_per_epoch, subset
-from tf2gan.data.dataset import Data
+from tf2gan.data.dataset import Data, batch_rows, batches_per_epoch, subset
 from tf2gan.data.load import load_data
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import windows as training_windows

@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from placement import Walk
 
-from tf2gan import execution, gpu
-from tf2gan.data.batches import batch_rows
+from tf2gan.data.dataset import batch_rows
+from tf2gan.devices import kernels
 from tf2gan.devices import strategy as distribution
-from tf2gan.execution import METRICS, as_words, from_words
-from tf2gan.gan import GAN
-from tf2gan.modern import moved
-from tf2gan.sampling.sampler import DISCRIMINATOR, GENERATOR, draw_latents
+from tf2gan.gan import GAN, METRICS
+from tf2gan.networks.augmentation import translate
+from tf2gan.networks.latents import DISCRIMINATOR, GENERATOR, draw_latents
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import loop
+from tf2gan.training.runner import Runner, as_words, from_words
 from tf2gan.utils.errors import UsageError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1), np.uint8)
@@ -30,6 +30,10 @@ def gan(recipe, **settings):
     return GAN(config, total_steps=8, epoch_steps=1)
 
 
+def runner(recipe, **settings):
+    return Runner(gan(recipe, **settings))
+
+
 # A GPU's host
 
 
@@ -37,7 +41,7 @@ def gan(recipe, **settings):
 @pytest.mark.parametrize("recipe", ["classic", "modern"])
 def test_no_step_needs_the_host_of_a_gpu(recipe, precision):
     """By the registry of kernels: no operation without a GPU's, no number computed on the host."""
-    traced = gan(recipe, mixed_precision=precision, jit_compile="off").train_steps
+    traced = runner(recipe, mixed_precision=precision, jit_compile="off").graph_function
     walk = Walk(traced.get_concrete_function())
     assert {"Conv2D", "GatherV2", "StatelessRandomUniformV2", "Bitcast"} <= walk.seen
     assert ("MaxPoolGradGrad" in walk.seen) == (recipe == "modern")
@@ -81,7 +85,7 @@ def test_images_are_rolled_each_its_own_way(count, height, width, channels, reac
     rng = np.random.default_rng(count)
     images = rng.normal(size=(count, height, width, channels)).astype(np.float32)
     shifts = rng.integers(-reach, reach + 1, (count, 2))
-    found = moved(tf.constant(images), tf.constant(shifts), reach).numpy()
+    found = translate(tf.constant(images), tf.constant(shifts), reach).numpy()
     for image, shift, expected in zip(found, shifts, images, strict=True):
         assert np.array_equal(image, np.roll(expected, shift, (0, 1)))
 
@@ -94,7 +98,7 @@ def test_the_user_decides_before_tf2gan_does(monkeypatch):
             monkeypatch.delenv(name, raising=False)
         for name, value in decided.items():
             monkeypatch.setenv(name, value)
-        gpu.set_defaults()
+        kernels.set_defaults()
         assert [os.environ[name] for name in names] == [expected, "gpu_private"]
 
 
@@ -105,22 +109,22 @@ def test_a_window_draws_what_version_0_1_drew():
     """Latents of (seed, step, use), shifts of (seed, -1 - step), by TensorFlow's own function."""
     seen = []
     subject = gan("modern", seed=5)
-    original = subject.train_step
+    original = subject.update_both
 
-    def spy(real_images, discriminator_latents, generator_latents, shifts, *, step):
-        seen.append((real_images, discriminator_latents, generator_latents, shifts, step))
-        return original(real_images, discriminator_latents, generator_latents, shifts, step=step)
+    def spy(*batches, r1_due):
+        seen.append((*batches, int(subject.step)))
+        return original(*batches, r1_due=r1_due)
 
-    subject.train_step = spy
+    subject.update_both = spy
     subject.step.assign(3)
     rows = batch_rows(3, 3, count=40, batch=4)
     tf.config.run_functions_eagerly(True)
     try:
-        subject.train_steps(tf.constant(IMAGES), rows)
+        Runner(subject).run(tf.constant(IMAGES), rows)
     finally:
         tf.config.run_functions_eagerly(False)
     for number, (real, for_d, for_g, shifts, step) in enumerate(seen, 3):
-        assert int(step) == number
+        assert step == number
         assert np.array_equal(real * 127.5 + 127.5, IMAGES[rows[number - 3]])
         assert np.array_equal(for_d, draw_latents(4, seed=5, index=number, use=DISCRIMINATOR))
         assert np.array_equal(for_g, draw_latents(4, seed=5, index=number, use=GENERATOR))
@@ -138,18 +142,19 @@ def test_a_window_draws_what_version_0_1_drew():
 @pytest.mark.parametrize("recipe", ["classic", "modern"])
 def test_a_compiled_step_is_the_plain_one(recipe):
     """Step by step from the same state, latents and shifts: 1e-5 in every variable and metric."""
-    plain, compiled = gan(recipe, jit_compile="off"), gan(recipe, jit_compile="on")
-    assert compiled.jit_compile and not plain.jit_compile
+    in_graph, by_xla = runner(recipe, jit_compile="off"), runner(recipe, jit_compile="on")
+    assert by_xla.jit_compile and not in_graph.jit_compile
+    plain, compiled = in_graph.gan, by_xla.gan
     images = tf.constant(IMAGES)
     # Adam divides gradients by their own size; its first steps would divide rounding by rounding.
     warm = 3 if recipe == "modern" else 0
-    plain.train_steps(images, batch_rows(0, max(warm, 1), count=40, batch=4))
+    in_graph.run(images, batch_rows(0, max(warm, 1), count=40, batch=4))
     for step in range(max(warm, 1), max(warm, 1) + 3):
         for ours, theirs in zip(compiled.variables, plain.variables, strict=True):
             ours.assign(theirs)
         compiled.step.assign(plain.step)
         rows = batch_rows(step, 1, count=40, batch=4)
-        expected, found = plain.train_steps(images, rows), compiled.train_steps(images, rows)
+        expected, found = in_graph.run(images, rows), by_xla.run(images, rows)
         for tag in METRICS:
             np.testing.assert_allclose(found[tag], expected[tag], rtol=1e-4, atol=1e-5, err_msg=tag)
         left_out = plain.generator.trainable_variables[BIAS].path
@@ -161,7 +166,7 @@ def test_a_compiled_step_is_the_plain_one(recipe):
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_xla_compiles_the_gradient_penalty(precision):
     """XLA has the second derivative of a max-pooling in float32 alone, on a GPU too."""
-    subject = gan("modern", mixed_precision=precision, jit_compile="on")
+    subject = runner("modern", mixed_precision=precision, jit_compile="on")
     assert subject.jit_compile, subject.jit_reason
 
 
@@ -175,9 +180,7 @@ def test_pooling_in_float32_is_the_same_to_the_last_bit(recipe):
         with tf.GradientTape() as tape, tf.GradientTape() as slope_tape:
             tape.watch(kernel)
             slope_tape.watch(images)
-            logits = subject._evaluate(
-                subject.discriminator, images, training=True, logits=True, pool_dtype=pool_dtype
-            )
+            logits = subject._discriminate(images, pool_dtype)
             slopes = slope_tape.gradient(logits, images)
         found.append((logits, slopes, tape.gradient(slopes, kernel)))
     for ours, theirs in zip(*found, strict=True):
@@ -233,9 +236,9 @@ def test_auto_compiles_on_one_gpu(monkeypatch, asked, gpus, replicas, expected):
             distribution.choose_jit("on", Strategy)
 
 
-def test_a_window_is_traced_once_and_without_autograph():
-    subject = gan("classic")
+def test_a_window_is_traced_once():
+    subject = runner("classic")
+    subject.trace()
     for steps in (1, 2):
-        subject.train_steps(tf.constant(IMAGES), batch_rows(0, steps, count=40, batch=4))
-    assert subject.train_steps.experimental_get_tracing_count() == 1
-    assert execution.METRICS == METRICS
+        subject.run(tf.constant(IMAGES), batch_rows(0, steps, count=40, batch=4))
+    assert subject.graph_function.experimental_get_tracing_count() == 1

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tf2gan.gan import GAN, METRICS
 from tf2gan.settings.config import TrainConfig
+from tf2gan.training.runner import Runner
 
 
 @pytest.fixture
@@ -76,11 +77,6 @@ def test_accuracy_and_score_count_each_side(gan, inputs):
     )
 
 
-def test_the_tapes_are_separate_and_the_trainable_flags_stay(gan, inputs):
-    gan.train_step(*inputs)
-    assert gan.generator.trainable and gan.discriminator.trainable
-
-
 def test_a_hundred_calls_make_one_trace(gan):
     images = tf.zeros((40, 28, 28, 1), tf.uint8)
     traced = tf.function(gan.train_step)
@@ -89,9 +85,10 @@ def test_a_hundred_calls_make_one_trace(gan):
     assert traced.experimental_get_tracing_count() == 1
     # Windows of any length share the trace. Whether a call is traced is decided before its first
     # step: most of these do none, and take no time.
+    runner = Runner(gan)
     for count in [1, 2, 3, 0, 1, *[0] * 95]:
-        gan.train_steps(images, np.zeros((count, 4), np.int32))
-    assert gan.train_steps.experimental_get_tracing_count() == 1
+        runner.run(images, np.zeros((count, 4), np.int32))
+    assert runner.graph_function.experimental_get_tracing_count() == 1
     assert int(gan.step) == 2 + 7
 
 
@@ -99,8 +96,8 @@ def test_a_window_is_its_steps_and_its_metrics_their_mean():
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (40, 28, 28, 1)), tf.uint8)
     rows = np.arange(24, dtype=np.int32).reshape(6, 4)
     whole, parts = GAN(TrainConfig(batch=4)), GAN(TrainConfig(batch=4))
-    mean = whole.train_steps(images, rows)
-    singles = [parts.train_steps(images, rows[i : i + 1]) for i in range(6)]
+    mean, in_parts = Runner(whole).run(images, rows), Runner(parts)
+    singles = [in_parts.run(images, rows[i : i + 1]) for i in range(6)]
     assert all(equal(values(whole.generator.weights), values(parts.generator.weights)))
     assert all(equal(values(whole.discriminator.weights), values(parts.discriminator.weights)))
     for tag in METRICS:
@@ -112,5 +109,5 @@ def test_a_window_is_its_steps_and_its_metrics_their_mean():
 def test_seed_changes_the_run():
     images, rows = tf.zeros((4, 28, 28, 1), tf.uint8), np.arange(4, dtype=np.int32)[None]
     runs = [GAN(TrainConfig(batch=4, seed=seed)) for seed in (0, 0, 1)]
-    losses = [float(gan.train_steps(images, rows)["loss/g"]) for gan in runs]
+    losses = [Runner(gan).run(images, rows)["loss/g"] for gan in runs]
     assert losses[0] == losses[1] != losses[2]

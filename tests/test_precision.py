@@ -12,6 +12,7 @@ from tf2gan.devices.precision import choose_dtype
 from tf2gan.gan import GAN
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import loop as training
+from tf2gan.training.runner import Runner
 from tf2gan.utils.errors import Tf2ganError
 
 
@@ -76,7 +77,7 @@ def test_asked_for_or_left_alone():
 def steps(mixed_precision, count=3):
     gan = GAN(TrainConfig(batch=4, mixed_precision=mixed_precision))
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1)), tf.uint8)
-    return gan, gan.train_steps(images, np.tile(np.arange(4, dtype=np.int32), (count, 1)))
+    return gan, Runner(gan).run(images, np.tile(np.arange(4, dtype=np.int32), (count, 1)))
 
 
 def test_bfloat16_is_float32_up_to_rounding():

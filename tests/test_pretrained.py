@@ -113,7 +113,7 @@ def test_it_goes_on_when_what_it_began_with_is_gone(tmp_path, small, trained, ca
     shutil.copytree(trained[1], tmp_path / "old")
     settings = {**small, "start_from": str(tmp_path / "old"), "steps": 3, "checkpoint_every": 3}
     whole = tf2gan.train(tf2gan.TrainConfig(**settings), tmp_path / "runs")
-    assert f"begins with the networks of {tmp_path / 'old'}" in capsys.readouterr().out
+    assert f"starts from the networks of {tmp_path / 'old'}" in capsys.readouterr().out
     for file in (*whole.glob("checkpoints/ckpt-3*"), *whole.glob("checkpoints/checkpoint")):
         file.rename(file.with_name(f"aside-{file.name}"))
     shutil.rmtree(tmp_path / "old")
@@ -146,7 +146,7 @@ def test_weights_of_any_file_begin_a_run(tmp_path, small):
 def test_a_run_is_found_by_its_number(trained, small):
     logdir, run = trained
     config = tf2gan.TrainConfig(**small, start_from="0")
-    assert find_start(config, logdir) == str(run)
+    assert find_start(config, logdir).run == run
 
 
 @pytest.mark.parametrize(

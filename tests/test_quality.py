@@ -14,8 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
-from tf2gan.board.projector import write_projector
-from tf2gan.board.summaries import DESCRIPTIONS
+from tf2gan.board.summaries import DESCRIPTIONS, write_projector
 from tf2gan.data.dataset import Data
 from tf2gan.data.images import read_png
 from tf2gan.data.load import load_data
@@ -403,8 +402,8 @@ def test_a_strangers_file_is_bounded_before_it_is_unpacked(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     "what, said",
     [
-        ("nowhere", "neither a run nor"),
-        ("README.md", "neither a run nor"),
+        ("nowhere", "there is no such file, and no run"),
+        ("README.md", "holds no weights of the generator"),
         ("float.npy", "float64"),
         ("--seed=x", "(all flags: python -m tf2gan.quality --help)"),
     ],

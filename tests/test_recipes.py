@@ -7,15 +7,15 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tf2gan.data.batches import batch_rows, total_steps
-from tf2gan.data.dataset import Data
-from tf2gan.execution import METRICS
+from tf2gan.data.dataset import Data, batch_rows, total_steps
 from tf2gan.gan import GAN
-from tf2gan.modern import add_penalty, moved
+from tf2gan.networks.augmentation import translate
 from tf2gan.networks.optimizers import FusedAdam, FusedSGD
 from tf2gan.networks.polyphase import evaluate
+from tf2gan.networks.regularization import add_r1
 from tf2gan.settings.config import TrainConfig
 from tf2gan.settings.recipes import RECIPES
+from tf2gan.training.runner import METRICS, Runner
 
 MODERN = RECIPES["modern"]
 
@@ -83,39 +83,39 @@ def test_the_batch_is_the_recipes_unless_given():
 
 def go_on(gan, steps):
     images = tf.constant(np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1)), tf.uint8)
-    gan.train_steps(images, batch_rows(int(gan.step), steps, count=8, batch=4, seed=0))
+    Runner(gan).run(images, batch_rows(int(gan.step), steps, count=8, batch=4, seed=0))
 
 
 def test_the_average_follows_the_generator():
     """At steps 0, 8, 16, by the share that eight steps would make."""
     gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=10)
     go_on(gan, 1)
-    start = gan.averaged_generator.get_weights()
+    start = gan.ema_generator.get_weights()
     for average, new in zip(start, gan.generator.get_weights(), strict=True):
         np.testing.assert_allclose(average, new, rtol=1e-4, atol=1e-6)
     go_on(gan, 7)
-    assert all(map(np.array_equal, gan.averaged_generator.get_weights(), start))
+    assert all(map(np.array_equal, gan.ema_generator.get_weights(), start))
     go_on(gan, 1)
     for average, old, new in zip(
-        gan.averaged_generator.get_weights(), start, gan.generator.get_weights(), strict=True
+        gan.ema_generator.get_weights(), start, gan.generator.get_weights(), strict=True
     ):
         np.testing.assert_allclose(
             average, old + (1 - 0.5**8) * (new - old), rtol=1e-4, atol=1e-5
         )  # 9 / 18 stays
     gan = GAN(TrainConfig())
-    assert gan.averaged_generator is gan.generator
+    assert gan.ema_generator is gan.generator
 
 
 def test_the_discriminator_sees_moved_images():
     """Each its own way by up to two pixels, reals and fakes alike; in both updates."""
     gan = GAN(TrainConfig(recipe="modern", batch=4), total_steps=400, epoch_steps=40)
     ways = []
-    gan.train_step = lambda *batches, step: (
+    gan.update_both = lambda *batches, r1_due: (
         ways.append(batches[-1].numpy()) or dict.fromkeys(METRICS, 0.0)
     )
     tf.config.run_functions_eagerly(True)
     try:
-        gan.train_steps(tf.zeros((4, 28, 28, 1), tf.uint8), np.zeros((400, 4), np.int32))
+        Runner(gan).run(tf.zeros((4, 28, 28, 1), tf.uint8), np.zeros((400, 4), np.int32))
     finally:
         tf.config.run_functions_eagerly(False)
     assert not np.any(ways[:200])  # the first five epochs
@@ -129,14 +129,13 @@ def test_the_discriminator_sees_moved_images():
     fakes = evaluate(gan.generator, latents, training=True).numpy()
     shifts = tf.constant([(1, -2), (-1, 0)])
     judged = []
-    gan._evaluate = lambda network, images, **flags: (
-        judged.append(images) or evaluate(network, images, **flags)
-    )
+    discriminate = gan._discriminate
+    gan._discriminate = lambda images: judged.append(images) or discriminate(images)
     gan.discriminator_step(images, latents, shifts)
     gan.generator_step(latents, shifts)
     for number, (down, right) in enumerate(shifts.numpy()):
-        assert np.array_equal(judged[1][number], np.roll(images[number], (down, right), (0, 1)))
-        for seen in (judged[1][2 + number], judged[-1][number]):
+        assert np.array_equal(judged[0][number], np.roll(images[number], (down, right), (0, 1)))
+        for seen in (judged[0][2 + number], judged[-1][number]):
             np.testing.assert_allclose(
                 seen, np.roll(fakes[number], (down, right), (0, 1)), atol=1e-5
             )
@@ -148,7 +147,7 @@ def test_moved_by_any_way_with_either_edge(shape, reach):
     ways = np.array([(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)])
     images = np.random.default_rng(0).uniform(-1, 1, (len(ways), *shape)).astype(np.float32)
     for edge, mode in (("wrap", "wrap"), ("mirror", "symmetric")):
-        found = moved(tf.constant(images), tf.constant(ways), reach, edge)
+        found = translate(tf.constant(images), tf.constant(ways), reach, edge)
         for image, (down, right), seen in zip(images, ways, found, strict=True):
             padded = np.pad(image, [(reach, reach), (reach, reach), (0, 0)], mode)
             top, left = reach - down, reach - right
@@ -160,7 +159,7 @@ def test_images_move_from_the_later_of_both_settings_on():
     for share, epoch, first in ((0.0, 0, 0), (0.5, 0, 50), (0.5, 7, 70), (0.9, 2, 90)):
         values = {"shift_after": share, "shift_from_epoch": epoch}
         config = TrainConfig(recipe="modern", batch=4, recipe_values=values)
-        assert GAN(config, total_steps=100, epoch_steps=10).shift_from == first
+        assert GAN(config, total_steps=100, epoch_steps=10).augment_from == first
 
 
 def test_how_long_a_run_is_follows_from_the_recipe_and_the_data():
@@ -184,13 +183,12 @@ def test_the_edge_is_a_setting_of_the_run():
     images = tf.random.stateless_uniform((4, 28, 28, 1), (0, 1), -1, 1)
     latents = tf.random.stateless_uniform((4, 100), (0, 2), -1, 1)
     judged = []
-    gan._evaluate = lambda network, images, **flags: (
-        judged.append(images) or evaluate(network, images, **flags)
-    )
+    discriminate = gan._discriminate
+    gan._discriminate = lambda images: judged.append(images) or discriminate(images)
     shifts = tf.tile(tf.constant([(2, 0)]), (4, 1))
     gan.discriminator_step(images, latents, shifts)
     gan.generator_step(latents, shifts)
-    for seen in (judged[1], judged[-1]):  # the two rows that came from above are mirrored
+    for seen in (judged[0], judged[-1]):  # the two rows that came from above are mirrored
         assert np.array_equal(seen[:, :2], seen[:, 3:1:-1])
 
 
@@ -220,7 +218,9 @@ def test_the_penalty_is_the_squared_slope_at_real_images():
         penalty = tf.reduce_mean(tf.reduce_sum(inner.gradient(logits, real) ** 2, [1, 2, 3]))
         loss = MODERN.penalty_every * MODERN.gradient_penalty / 2 * penalty
     expected = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    added = add_penalty([tf.zeros_like(v) for v in variables], gan, real, True)
+    zeros = [tf.zeros_like(v) for v in variables]
+    how = {"weight": MODERN.penalty_every * MODERN.gradient_penalty, "scale": 1.0}
+    added = add_r1(zeros, gan._discriminate, real, variables, **how, due=tf.constant(True))
     assert penalty > 0
     for a, b in zip(added, expected, strict=True):
         np.testing.assert_allclose(
@@ -232,7 +232,7 @@ def test_modern_takes_large_batches():
     """TensorFlow rewrote the sum with the penalty's gradients, and failed in a second window."""
     gan = GAN(TrainConfig(recipe="modern", batch=96), total_steps=20)
     images, rows = tf.zeros((96, 28, 28, 1), tf.uint8), np.arange(96, dtype=np.int32)[None]
+    runner = Runner(gan)
     for step in (7, 15):  # the penalty comes second in both windows
         gan.step.assign(step)
-        metrics = gan.train_steps(images, np.repeat(rows, 2, 0))
-        assert np.isfinite(float(metrics["loss/d"]))
+        assert np.isfinite(runner.run(images, np.repeat(rows, 2, 0))["loss/d"])

@@ -29,7 +29,7 @@ from tf2gan.runs.checkpoints import best_figures, checkpoint_steps, restore_netw
 from tf2gan.runs.folders import create_run
 from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.settings.config import TrainConfig
-from tf2gan.training import evaluation
+from tf2gan.training import evaluation, faults
 from tf2gan.training import loop as training
 from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.utils.files import locked, replacing
@@ -552,7 +552,7 @@ def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
     ):
         tf2gan.train(TrainConfig(**small), tmp_path)
     assert checkpoint_steps(tmp_path / "00000-digits-classic") == [4]
-    monkeypatch.setattr(training.record, "begin", Mock(side_effect=KeyError("graph")))
+    monkeypatch.setattr(training.artifacts, "begin", Mock(side_effect=KeyError("graph")))
     with pytest.raises(
         Tf2ganError, match="KeyError: 'graph'.*; no checkpoint was saved yet; go on with"
     ):
@@ -562,16 +562,14 @@ def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
 @pytest.mark.parametrize("received", [None, signal.SIGINT])
 def test_a_signal_that_ends_the_compiler_is_no_fault(tmp_path, received):
     """Ctrl-C in the first window on a GPU: XLA's compiler is a process of its own, and gets it."""
-    ended = Mock(side_effect=tf.errors.InternalError(None, None, "ptxas exited with code 2"))
-    stop = Mock(received=received)
-    with pytest.raises(Stopped if received else tf.errors.InternalError) as error:
-        training._metrics_of(ended, None, None, tmp_path, stop)
-    if received:
-        said = str(error.value)
-        assert (
-            "(InternalError: ptxas exited" in said and "no checkpoint was saved yet; go on" in said
-        )
-        assert error.value.exit_status == 130
+    strategy = tf.distribute.get_strategy()
+    with pytest.raises(Tf2ganError) as error, faults.told_on_one_line(tmp_path, strategy) as told:
+        told.session = Mock(stop=Mock(received=received), runner=Mock(whole=False))
+        raise tf.errors.InternalError(None, None, "ptxas exited with code 2")
+    said = str(error.value)
+    assert "(InternalError: ptxas exited" in said and "no checkpoint was saved yet" in said
+    assert isinstance(error.value, Stopped) == bool(received)
+    assert error.value.exit_status == (130 if received else 1)
 
 
 # The disk

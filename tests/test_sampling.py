@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tf2gan.data.images import to_pixels
+from tf2gan.networks.latents import CALIBRATION, draw_latents
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.sampling import sampler as sampling
 from tf2gan.sampling import selection
-from tf2gan.sampling.sampler import Sampler, draw_latents, interpolation, plain, sample_latents
+from tf2gan.sampling.sampler import Sampler, interpolation, plain, sample_latents
 from tf2gan.sampling.selection import OfClass, fit_logistic, nice, rejection, select
 from tf2gan.utils.errors import Tf2ganError, UsageError
 
@@ -189,7 +190,7 @@ def test_rejection_gives_up_where_nothing_is_accepted(monkeypatch):
 
 def test_calibration_shares_no_image_with_the_samples(sampler):
     samples = next(sampler.blocks(128, 5))[0]
-    calibration = next(sampler.blocks(128, 5, sampling.CALIBRATION))[0]
+    calibration = next(sampler.blocks(128, 5, CALIBRATION))[0]
     assert not any(np.array_equal(a, b) for a in samples for b in calibration)
 
 

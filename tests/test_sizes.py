@@ -20,6 +20,7 @@ from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs.weights import shape_of
 from tf2gan.settings.config import TrainConfig
 from tf2gan.settings.sizes import check_size, read_size
+from tf2gan.training.runner import Runner
 from tf2gan.utils.errors import UsageError
 
 SIDES = st.integers(3, 32).map(lambda quarter: 4 * quarter)
@@ -121,16 +122,16 @@ def test_sizes_of_a_run_are_written_and_cannot_change():
     assert TrainConfig.from_json(config.to_json()) == config
     values = json.loads(config.to_json())
     assert values["image_size"] == [32, 48] and values["color_mode"] == "rgb"
-    assert config.going_on(image_size="32x48", color_mode="rgb") == config
+    assert config.resumed(image_size="32x48", color_mode="rgb") == config
     old = TrainConfig.from_json("{}")  # of a version that knew one size
     assert (old.size, old.channels) == ((28, 28), 1)
-    assert old.going_on(image_size="28") is not None
+    assert old.resumed(image_size="28") is not None
     for changes, said in (
         ({"image_size": "32"}, "--image-size 32x32 contradicts the run, which has 32x48"),
         ({"color_mode": "grayscale"}, "--color-mode grayscale contradicts the run, which has rgb"),
     ):
         with pytest.raises(UsageError, match=said):
-            config.going_on(**changes)
+            config.resumed(**changes)
 
 
 @pytest.mark.parametrize("recipe", ["classic", "modern"])
@@ -141,12 +142,12 @@ def test_a_window_of_steps(recipe, image_size, color_mode):
     shape = (*config.size, config.channels)
     images = np.random.default_rng(0).integers(0, 256, (9, *shape), np.uint8)
     seen = []
-    step = gan.train_step
-    gan.train_step = lambda real, *rest, **more: (seen.append(real), step(real, *rest, **more))[1]
+    update = gan.update_both
+    gan.update_both = lambda real, *rest, **more: seen.append(real) or update(real, *rest, **more)
     rows = np.array([[0, 3, 8, 2], [1, 1, 5, 7]], np.int32)
     tf.config.run_functions_eagerly(True)
     try:
-        metrics = gan.train_steps(tf.constant(images), rows)
+        metrics = Runner(gan).run(tf.constant(images), rows)
     finally:
         tf.config.run_functions_eagerly(False)
     assert all(math.isfinite(value) for value in metrics.values())

@@ -5,13 +5,22 @@ with the first that needs it.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
-from tf2gan import gpu
-from tf2gan.devices import kernels as onednn
+from tf2gan.devices import kernels
 
-# Before anything of this package imports TensorFlow.
-onednn.switch_on()
-gpu.set_defaults()
+if TYPE_CHECKING:  # for editors and type checkers: the names below, loaded when first used
+    from tf2gan.gan import GAN as GAN
+    from tf2gan.networks.models import build_discriminator as build_discriminator
+    from tf2gan.networks.models import build_generator as build_generator
+    from tf2gan.runs.pretrained import load_pretrained as load_pretrained
+    from tf2gan.runs.weights import load_run as load_run
+    from tf2gan.runs.weights import load_weights as load_weights
+    from tf2gan.settings.config import TrainConfig as TrainConfig
+    from tf2gan.training.loop import resume as resume
+    from tf2gan.training.loop import train as train
+
+kernels.set_defaults()  # before anything of this package imports TensorFlow
 
 __version__ = "0.2.0.dev0"
 

@@ -1,4 +1,4 @@
-"""A generator for elsewhere: python -m tf2gan.export RUN|mnist --to FOLDER|FILE
+"""A generator for elsewhere: python -m tf2gan.export SOURCE --to FOLDER|FILE
 
 A SavedModel for TensorFlow Serving, ONNX, or LiteRT, written by Keras' own `model.export`.
 """
@@ -9,7 +9,8 @@ import shutil
 import warnings
 from pathlib import Path
 
-from tf2gan.utils.command_line import PRETRAINED, Parser, import_tensorflow, run_command
+from tf2gan.runs.sources import HELP, find_source
+from tf2gan.utils.command_line import Parser, import_tensorflow, run_command
 from tf2gan.utils.errors import Tf2ganError, UsageError, brief
 from tf2gan.utils.files import PARTIAL, check_can_be_made
 
@@ -23,9 +24,8 @@ def parse_flags(args=None):
     parser = Parser(
         prog="python -m tf2gan.export", description="Write a generator for another program."
     )
-    parser.add_argument(
-        "what", metavar="RUN|mnist", help="a run's path, or the trained networks of the package"
-    )
+    parser.add_argument("source", metavar="SOURCE", help=HELP)
+    parser.add_argument("--logdir", default="runs/", help="folder of all runs (default: runs/)")
     parser.add_argument(
         "--to",
         required=True,
@@ -121,20 +121,10 @@ def main(args=None):
     flags = parse_flags(args)
 
     def command():
-        run = flags.what not in PRETRAINED
-        if run and not os.path.isfile(Path(flags.what) / "config.json"):
-            raise UsageError(f"{flags.what} is no run; give a run's path, or mnist")
-        if flags.checkpoint and not run:
-            raise UsageError("--checkpoint is for a run; leave it out")
+        source = find_source(flags.source, flags.logdir, checkpoint=flags.checkpoint)
         check_to(Path(flags.to))
         import_tensorflow()
-        from tf2gan.runs.checkpoints import restore_networks
-        from tf2gan.runs.pretrained import load_pretrained
-
-        if run:
-            generator, *_ = restore_networks(flags.what, flags.checkpoint, discriminator=False)
-        else:
-            generator, _ = load_pretrained(flags.what)
+        generator = source.open(flags.checkpoint, discriminator=False).generator
         export(generator, flags.to, output=flags.output)
         shape = ", ".join(map(str, generator.output_shape[1:]))
         made = {"uint8": "0 to 255", "float32": "-1 to 1"}[flags.output]

@@ -1,8 +1,7 @@
 """The GAN: two networks, two optimizers, and the training step, explicit and on one screen.
 
-The step is the original's where a recipe says nothing else. What only `modern` adds is in
-`modern.py`, and does nothing in `classic`: `moved` images, a gradient penalty, an averaged
-generator.
+Where a recipe says nothing else the step is the original's. Augmentation, R1 and the moving
+average are `modern`'s, and cost nothing in `classic`. `tf2gan.training.runner` runs the step.
 """
 
 import functools
@@ -11,90 +10,123 @@ import keras
 import tensorflow as tf
 
 from tf2gan.devices.precision import choose_dtype
-from tf2gan.devices.strategy import mean_over_replicas, synchronise_batch_statistics
-from tf2gan.execution import METRICS as METRICS
-from tf2gan.execution import Execution, every
-from tf2gan.modern import add_penalty, move_average, moved
+from tf2gan.networks import augmentation
 from tf2gan.networks.models import build_discriminator, build_generator
-from tf2gan.networks.optimizers import build_optimizer
+from tf2gan.networks.optimizers import apply_mean, build_optimizer
 from tf2gan.networks.polyphase import evaluate
+from tf2gan.networks.regularization import add_r1, update_ema
+from tf2gan.settings.config import TrainConfig
+
+METRICS = (  # what a step returns
+    "loss/d",
+    "loss/g",
+    "score/real",
+    "score/fake",
+    "accuracy/real",
+    "accuracy/fake",
+    "gradient_norm/d",
+    "gradient_norm/g",
+)
 
 
 class GAN:
-    """A generator and a discriminator that are trained against each other.
+    """A generator G and a discriminator D that are trained against each other.
 
     Args:
       config: a `TrainConfig`.
-      total_steps: the steps of the whole run, over which a recipe's learning rates fall; without
-        it they stay.
-      epoch_steps: the steps of an epoch, after some of which a recipe's images move; without it
-        they move at once.
-      strategy: what `tf2gan.devices.strategy.choose` returned; by default all is on one device.
+      total_steps: the steps of the whole run, over which a recipe's learning rates decay; without
+        it they are constant.
+      epoch_steps: the steps of an epoch, after some of which a recipe's augmentation starts;
+        without it that is at once.
 
     Attributes:
       generator, discriminator: plain Keras models (`tf2gan.networks.models`).
-      averaged_generator: the one to draw samples from: a running average of the generator where the
-        recipe has one, otherwise the generator itself.
+      ema_generator: the one to draw samples from: an exponential moving average (EMA) of the
+        generator's weights where the recipe has one, otherwise the generator itself.
       d_optimizer, g_optimizer: Keras optimizers, built for the variables of one network each.
       step: int64 scalar variable, the training steps done.
+      augment_from: the first step with augmentation.
       dtype, dtype_reason: what convolutions and matrix products compute in, and why.
-      jit_compile, jit_reason: whether XLA compiles the step, and why.
-      train_steps: runs a window of steps in one call; see `tf2gan.execution.Execution`.
     """
 
-    def __init__(self, config, *, total_steps=None, epoch_steps=None, strategy=None):
+    def __init__(
+        self,
+        config: TrainConfig,
+        *,
+        total_steps: int | None = None,
+        epoch_steps: int | None = None,
+    ) -> None:
         self.config = config
         self.recipe = recipe = config.recipe_values
-        self.shift_from = max(
-            int(recipe.shift_after * (total_steps or 0)),
-            recipe.shift_from_epoch * (epoch_steps or 0),
-        )
-        self.strategy = strategy or tf.distribute.get_strategy()
-        self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision, self.strategy)
+        self.dtype, self.dtype_reason = choose_dtype(config.mixed_precision)
         shape = {"image_size": config.size, "channels": config.channels, "seed": config.seed}
+        self.generator: keras.Sequential = build_generator(**shape)
+        self.discriminator: keras.Sequential = build_discriminator(**shape)
+        self.ema_generator = build_generator(**shape) if recipe.averaging else self.generator
         build = functools.partial(build_optimizer, total_steps=total_steps, dtype=self.dtype)
-        with self.strategy.scope():
-            self.generator = self.averaged_generator = build_generator(**shape)
-            self.discriminator = build_discriminator(**shape)
-            self.d_optimizer = build(self.discriminator, recipe, recipe.d_learning_rate)
-            self.g_optimizer = build(self.generator, recipe, recipe.g_learning_rate)
-            if recipe.averaging:
-                self.averaged_generator = build_generator(**shape)
-            self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
-        synchronise_batch_statistics(self.generator, self.strategy)
-        self._evaluate = functools.partial(evaluate, dtype=self.dtype)
-        # Keras' own mean would divide by the number of replicas: it expects gradients to be summed.
-        self._cross_entropies = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
-        self._execution = Execution(self)
-        self.jit_compile, self.jit_reason = self._execution.jit_compile, self._execution.jit_reason
-        self.train_steps = self._execution.train_steps  # many of them, in one call
+        self.d_optimizer = build(self.discriminator, recipe, recipe.d_learning_rate)
+        self.g_optimizer = build(self.generator, recipe, recipe.g_learning_rate)
+        self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
+        self.augment_from = augmentation.first_step(recipe, total_steps, epoch_steps)
 
-    def discriminator_step(self, real_images, latents, shifts=None, penalty_due=False):
-        """Updates the discriminator alone: real images are labelled 1, generated ones 0.
+    def train_step(
+        self,
+        real_images: tf.Tensor,
+        discriminator_latents: tf.Tensor,
+        generator_latents: tf.Tensor,
+        shifts: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """One step: D's update, then G's through the updated D.
 
-        The fakes come from outside the tape: no gradient reaches the generator. `classic` makes
-        them in inference mode, as the original's `g.predict` did.
+        Given its inputs it draws nothing at random. Call it inside a `tf.function` for speed.
+
+        Args:
+          real_images: float32 `[B, H, W, C]` in [-1, 1].
+          discriminator_latents: float32 `[B, 100]` in [-1, 1], for the fakes shown to D.
+          generator_latents: float32 `[B, 100]` in [-1, 1], fresh ones for the generator's update.
+          shifts: the augmentation: `[B, 2]`, the whole pixels down and right by which what D sees
+            is translated; None for none.
+
+        Returns:
+          A dict of float32 scalars, one for each name in `METRICS`.
         """
-        recipe, variables = self.recipe, self.discriminator.trainable_variables
-        fake_images = self._evaluate(
-            self.generator, latents, training=recipe.fakes_in_training_mode
-        )
-        real_images = moved(real_images, shifts, recipe.shift, recipe.shift_edge)
-        fake_images = moved(fake_images, shifts, recipe.shift, recipe.shift_edge)
-        images = tf.concat([real_images, fake_images], 0)
+        r1_due, ema_due = self.due_at(self.step)
+        latents = discriminator_latents, generator_latents
+        metrics = self.update_both(real_images, *latents, shifts, r1_due=r1_due)
+        self.finish_step(ema_due)
+        return metrics
+
+    def update_both(
+        self, real_images, discriminator_latents, generator_latents, shifts=None, *, r1_due
+    ):
+        """D's update, then G's: what a step computes of its batch; arguments as in `train_step`."""
+        d_metrics = self.discriminator_step(real_images, discriminator_latents, shifts, r1_due)
+        g_metrics = self.generator_step(generator_latents, shifts)
+        return d_metrics | g_metrics
+
+    def discriminator_step(self, real_images, latents, shifts=None, r1_due=False):
+        """Updates D alone, to minimise -log D(x) - log(1 - D(G(z))): real is 1, fake is 0.
+
+        The fakes come from outside the tape: no gradient reaches G. `classic` makes them in
+        inference mode, as the original's `g.predict` did.
+        """
+        variables = [variable.value for variable in self.discriminator.trainable_variables]
+        fake_images = self._generate(latents, training=self.recipe.fakes_in_training_mode)
+        real_images, fake_images = (self._augment(x, shifts) for x in (real_images, fake_images))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            logits = self._evaluate(self.discriminator, images, training=True, logits=True)
+            tape.watch(variables)
+            logits = self._discriminate(tf.concat([real_images, fake_images], 0))
             real_logits, fake_logits = tf.split(logits, 2)
             labels = tf.concat([tf.ones_like(real_logits), tf.zeros_like(fake_logits)], 0)
-            loss = tf.reduce_mean(self._cross_entropies(labels, logits))
-            scaled_loss = self.d_optimizer.scale_loss(loss)  # float16's; `apply` divides it out
-        gradients = tape.gradient(scaled_loss, variables)
-        if recipe.gradient_penalty:
-            gradients = add_penalty(gradients, self, real_images, penalty_due)
-        gradients = mean_over_replicas(gradients)
-        gradient_norm = tf.linalg.global_norm(gradients) / self.d_optimizer.scale_loss(1.0)
-        self.d_optimizer.apply(gradients, variables)
+            loss = tf.reduce_mean(self._cross_entropy(labels, logits))
+        scale = self.d_optimizer.scale_loss(1.0)  # 1; in float16 what keeps gradients from 0
+        gradients = tape.gradient(loss, variables, scale)
+        if weight := self.recipe.gradient_penalty * self.recipe.penalty_every:
+            # XLA lacks the second derivative of a max-pooling in bfloat16 and float16.
+            discriminate = functools.partial(self._discriminate, pool_dtype=tf.float32)
+            how = {"weight": weight, "scale": scale, "due": r1_due}
+            gradients = add_r1(gradients, discriminate, real_images, variables, **how)
+        gradient_norm = apply_mean(self.d_optimizer, gradients, self.discriminator)
         return {
             "loss/d": loss,
             "score/real": tf.reduce_mean(tf.sigmoid(real_logits)),
@@ -105,67 +137,54 @@ class GAN:
         }
 
     def generator_step(self, latents, shifts=None):
-        """Updates the generator alone: its images should be labelled 1 by the discriminator.
+        """Updates G alone, to minimise -log D(G(z)): its images should be labelled 1 by D.
 
-        The gradient flows through the discriminator, but only the generator's variables are
-        watched and updated: that is all the original's stacked model and `trainable` toggle did.
+        The gradient flows through D, but only G's variables are watched and updated: that is all
+        the original's stacked model and `trainable` toggle did.
         """
-        variables = self.generator.trainable_variables
+        variables = [variable.value for variable in self.generator.trainable_variables]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([variable.value for variable in variables])
-            fake_images = self._evaluate(self.generator, latents, training=True)
-            fake_images = moved(fake_images, shifts, self.recipe.shift, self.recipe.shift_edge)
-            logits = self._evaluate(self.discriminator, fake_images, training=True, logits=True)
-            loss = tf.reduce_mean(self._cross_entropies(tf.ones_like(logits), logits))
-            scaled_loss = self.g_optimizer.scale_loss(loss)
-        gradients = mean_over_replicas(tape.gradient(scaled_loss, variables))
-        gradient_norm = tf.linalg.global_norm(gradients) / self.g_optimizer.scale_loss(1.0)
-        self.g_optimizer.apply(gradients, variables)
+            tape.watch(variables)
+            fake_images = self._augment(self._generate(latents, training=True), shifts)
+            logits = self._discriminate(fake_images)
+            loss = tf.reduce_mean(self._cross_entropy(tf.ones_like(logits), logits))
+        gradients = tape.gradient(loss, variables, self.g_optimizer.scale_loss(1.0))
+        gradient_norm = apply_mean(self.g_optimizer, gradients, self.generator)
         return {"loss/g": loss, "gradient_norm/g": gradient_norm}
 
-    def train_step(
-        self, real_images, discriminator_latents, generator_latents, shifts=None, *, step=None
-    ):
-        """One step: the discriminator is updated first, then the generator through the updated one.
-
-        Given its inputs it draws nothing at random. Call it inside a `tf.function` for speed.
-
-        Args:
-          real_images: float32 `[B, H, W, C]` in [-1, 1].
-          discriminator_latents: float32 `[B, 100]` in [-1, 1], for the fakes shown to D.
-          generator_latents: float32 `[B, 100]` in [-1, 1], fresh ones for the generator's update.
-          shifts: `[B, 2]`, the whole pixels down and right by which what D sees is moved; None for
-            none.
-          step: the number of this step, if the caller has it on the host; `self.step` itself is
-            on the device.
-
-        Returns:
-          A dict of float32 scalars, one for each name in `execution.METRICS`.
-        """
-        recipe, step = self.recipe, self.step if step is None else step
-        batches = [real_images, discriminator_latents, generator_latents]
-        batches += [] if shifts is None else [shifts]
-        due = every(recipe.penalty_every, step) if recipe.gradient_penalty else False
-        metrics = self._execution.update(due, batches)
+    def finish_step(self, ema_due):
+        """What follows the updates: the moving average, where it is due, and the count of steps."""
+        recipe = self.recipe
         if recipe.averaging:
-            average = functools.partial(
-                move_average, self.averaged_generator, self.generator, recipe, self.step
-            )
-            tf.cond(every(recipe.averaging_every, step), average, lambda: None)
+            how = {"decay": recipe.averaging, "every": recipe.averaging_every, "due": ema_due}
+            update_ema(self.ema_generator, self.generator, step=self.step, **how)
         self.step.assign_add(1)
-        return metrics
 
-    def update(
-        self, real_images, discriminator_latents, generator_latents, shifts=None, *, penalty_due
-    ):
-        """Both updates of a step: on one replica, of its slice of the batches of `train_step`."""
-        metrics = self.discriminator_step(real_images, discriminator_latents, shifts, penalty_due)
-        metrics.update(self.generator_step(generator_latents, shifts))
-        return metrics
+    def due_at(self, step):
+        """Whether the step of that number adds R1, and whether it moves the EMA: scalar bools."""
+        every = self.recipe.penalty_every, self.recipe.averaging_every
+        return [tf.equal(step % steps, 0) for steps in every]
+
+    def _generate(self, latents, *, training):
+        """G(z): images `[B, H, W, C]` of latents `[B, 100]`."""
+        return evaluate(self.generator, latents, training=training, dtype=self.dtype)
+
+    def _discriminate(self, images, pool_dtype=None):
+        """D(x) before its sigmoid: logits `[B, 1]` of images `[B, H, W, C]`."""
+        how = {"training": True, "dtype": self.dtype, "pool_dtype": pool_dtype}
+        return evaluate(self.discriminator, images, logits=True, **how)
+
+    def _cross_entropy(self, labels, logits):
+        """Binary cross-entropy `[B, 1]`; of logits, for a sigmoid that rounds to 0 has no log."""
+        return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+
+    def _augment(self, images, shifts):
+        """What D sees of images, real or generated."""
+        return augmentation.translate(images, shifts, self.recipe.shift, self.recipe.shift_edge)
 
     def begin_with(self, generator_weights, discriminator_weights=None):
         """Sets the networks' weights, lists of arrays; the optimizers and the step stay as new."""
-        for network in (self.generator, self.averaged_generator):
+        for network in (self.generator, self.ema_generator):
             network.set_weights(generator_weights)
         if discriminator_weights:
             self.discriminator.set_weights(discriminator_weights)
@@ -173,7 +192,7 @@ class GAN:
     @property
     def variables(self):
         """Every Keras variable of the networks and optimizers."""
-        networks = (self.generator, self.discriminator, self.averaged_generator)
+        networks = (self.generator, self.discriminator, self.ema_generator)
         owners = (*networks, self.d_optimizer, self.g_optimizer)
         return [variable for owner in owners for variable in owner.variables]
 

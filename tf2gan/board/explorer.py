@@ -22,7 +22,6 @@ from werkzeug import wrappers
 from tf2gan.data.images import nearest_images, png_bytes, tile_grid, write_images
 from tf2gan.data.load import load_data
 from tf2gan.data.mnist import has_fashion_mnist
-from tf2gan.settings.config import TrainConfig
 from tf2gan.utils.command_line import import_tensorflow
 from tf2gan.utils.errors import UsageError
 
@@ -37,9 +36,7 @@ def _processor_alone():
 import_tensorflow(_processor_alone)
 
 from tf2gan.quality.classifier import find_classifier  # noqa: E402
-from tf2gan.runs.checkpoints import restore_networks  # noqa: E402
-from tf2gan.runs.pretrained import load_pretrained  # noqa: E402
-from tf2gan.sampling.inversion import Projection  # noqa: E402
+from tf2gan.sampling.inversion import Inversion  # noqa: E402
 from tf2gan.sampling.sampler import LATENT_SIZE, Sampler, sample_latents, walk  # noqa: E402
 
 SAMPLES = 64  # images of a seed, and at most so many latents at once
@@ -57,7 +54,7 @@ TYPES = {"png": "image/png", "gif": "image/gif"} | dict.fromkeys(
 )
 
 
-class Networks:
+class Explored:
     """A generator, its discriminator, and which data they are for."""
 
     def __init__(self, generator, discriminator, config):
@@ -79,25 +76,22 @@ class Explorer:
         self._lock = threading.Lock()  # one draws at a time: more would only wait for the cores
         self._reader = concurrent.futures.ThreadPoolExecutor(1)
 
-    def networks(self, run, trained, checkpoint):
-        """The networks of a run's checkpoint, or the package's; the last used ones are kept."""
-        if trained is not None:
-            key, config = (trained,), TrainConfig(data=trained)
-        else:
+    def networks(self, source, checkpoint):
+        """The `Explored` of a `tf2gan.runs.sources.Source`; the last used ones are kept."""
+        key = (source, checkpoint)
+        if source.run:
             if not re.fullmatch("best|latest|[0-9]{1,12}", checkpoint or "best"):
                 raise UsageError(f"there is no checkpoint {checkpoint[:20]!r}")
+            folder = source.run / "checkpoints"
             lists = {"latest": "checkpoint", "best": "best/checkpoint", None: "best/checkpoint"}
-            saved = run / "checkpoints" / lists.get(checkpoint, f"ckpt-{checkpoint}.index")
-            saved = saved if saved.exists() else run / "checkpoints" / "checkpoint"
-            key = (str(run), checkpoint, saved.stat().st_mtime_ns if saved.exists() else 0)
-            config = TrainConfig.read(run)
+            saved = folder / lists.get(checkpoint, f"ckpt-{checkpoint}.index")
+            saved = saved if saved.exists() else folder / "checkpoint"
+            key += (saved.stat().st_mtime_ns if saved.exists() else 0,)
+        config = source.config
         with self._lock:
             if key not in self._kept:
-                if trained is not None:
-                    generator, discriminator = load_pretrained(trained)
-                else:
-                    generator, discriminator, *_ = restore_networks(run, checkpoint)
-                self._kept[key] = Networks(generator, discriminator, config)
+                opened = source.open(checkpoint if source.run else None)
+                self._kept[key] = Explored(opened.generator, opened.discriminator, config)
             self._kept.move_to_end(key)
             while len(self._kept) > 2 and sum(n.size for n in self._kept.values()) > WEIGHTS_MOST:
                 self._kept.popitem(last=False)
@@ -172,7 +166,7 @@ class Explorer:
 
         def lines():
             features = classifier and classifier.features
-            steps = Projection(networks.generator, features).run(target, steps=PROJECTION_STEPS)
+            steps = Inversion(networks.generator, features).run(target, steps=PROJECTION_STEPS)
             for step in range(PROJECTION_STEPS + 1):
                 with self._lock:
                     latents, images, distances = next(steps)

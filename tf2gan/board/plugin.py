@@ -28,8 +28,8 @@ from tf2gan.runs.folders import (
     names_in,
     runs_below,
 )
-from tf2gan.settings.config import TrainConfig
-from tf2gan.utils.command_line import PRETRAINED
+from tf2gan.runs.sources import Source
+from tf2gan.settings.config import PRETRAINED, TrainConfig
 from tf2gan.utils.errors import Tf2ganError, UsageError, brief
 
 PAGE = Path(__file__).parent / "page"
@@ -202,11 +202,13 @@ class GANPlugin(base_plugin.TBPlugin):
             raise UsageError(f"{name} is asked for by POST")
         body = request.get_data()
         which, checkpoint = request.args.get("run", ""), request.args.get("checkpoint") or None
-        trained = which[len(TRAINED) :] if which.startswith(TRAINED) else None
-        run = None if trained is not None else self._run(which)
+        if which.removeprefix(TRAINED) in PRETRAINED and which.startswith(TRAINED):
+            source = Source(pretrained=which.removeprefix(TRAINED))
+        else:
+            source = Source(run=self._run(which))
         with _place(self._places):
             explorer = self._explorer()
-            networks = explorer.networks(run, trained, checkpoint)
+            networks = explorer.networks(source, checkpoint)
             answer = getattr(explorer, name)(networks, request.args, body)
         if isinstance(answer, wrappers.Response):  # a stream: its work is yet to come
             held = contextlib.ExitStack()

@@ -1,12 +1,10 @@
 """The command line of `generate.py`: flags to images in a file."""
 
-import json
 from pathlib import Path
 
-from tf2gan.cli.generate_flags import check_flags, parse_flags
-from tf2gan.runs.folders import find_run
+from tf2gan.cli.generate_flags import check_flags, parse_flags, source_of
 from tf2gan.settings.config import TrainConfig
-from tf2gan.settings.sizes import read_size
+from tf2gan.settings.sizes import read_size, size_text
 from tf2gan.utils.command_line import import_tensorflow, run_command
 from tf2gan.utils.errors import UsageError
 
@@ -30,40 +28,26 @@ def of_class(sampler, data, label):
     return OfClass(sampler, classifier.probability(label), f"of class {data.class_names[label]}")
 
 
-def load_networks(flags, run, image_size):
-    """Returns (generator, discriminator or None) that the flags name; says which they are."""
-    from tf2gan.networks import models
-    from tf2gan.runs import checkpoints, pretrained, weights
-
-    if flags.pretrained:
-        networks, of = pretrained.read_pretrained(flags.pretrained)
-        config = TrainConfig.from_json(json.dumps(of["config"]))
-        print(f"{flags.pretrained}, trained: {config.title}, seed {config.seed}, step {of['step']}")
-        return networks
-    if run:
-        *networks, step, best = checkpoints.restore_networks(
-            run, flags.checkpoint, discriminator=flags.select != "plain"
-        )
-        print(f"{run}, step {step}" + (", its best" if best else ""))
-        return networks
-    shape = weights.shape_of(flags.weights, image_size)
-    generator, discriminator = models.build_generator(*shape), None
-    weights.load_weights(generator, flags.weights)
-    if flags.discriminator_weights:
-        discriminator = models.build_discriminator(*shape)
-        weights.load_weights(discriminator, flags.discriminator_weights)
-    return generator, discriminator
+def open_networks(flags, source):
+    """The generator and the discriminator, or None, that the flags name; says which they are."""
+    networks = source.open(flags.checkpoint, discriminator=flags.select != "plain")
+    made = networks.generator.output_shape[1:3]
+    if flags.image_size and made != read_size(flags.image_size):
+        raise UsageError(f"{source} is for images of {size_text(made)}, not {flags.image_size}")
+    if not source.weights:
+        print(networks.title)
+    return networks.generator, networks.discriminator
 
 
 def draw(flags, generator, discriminator, data, label):
     """Returns the images that the flags ask for, uint8 `[N, H, W, C]`, and how to lay them out."""
-    from tf2gan.sampling import sampler as sampling
+    from tf2gan.sampling import sampler as samplers
     from tf2gan.sampling import selection
 
-    sampler = sampling.Sampler(generator, discriminator, progress=True)
+    sampler = samplers.Sampler(generator, discriminator, progress=True)
     if flags.interpolate:
-        latents = sampling.interpolation(flags.batch, seed=flags.seed)
-        layout = {"columns": sampling.INTERPOLATION_STEPS, "seconds_per_frame": 0.08}
+        latents = samplers.interpolation(flags.batch, seed=flags.seed)
+        layout = {"columns": samplers.INTERPOLATION_STEPS, "seconds_per_frame": 0.08}
         return sampler.at(latents), layout
     if label is not None:
         sampler = of_class(sampler, data, label)
@@ -84,46 +68,41 @@ def main(args=None):
 
     def command():
         check_flags(flags)
-        image_size = read_size(flags.image_size) if flags.image_size else None
-        of_a_run = not (flags.weights or flags.pretrained)
-        run = find_run(flags.logdir, flags.run) if of_a_run else None
+        source = source_of(flags)
+        # Strangers' weights are taken for the original's: digits.
+        config = source.config or TrainConfig()
 
-        config = TrainConfig(data=flags.pretrained) if flags.pretrained else None
-        config = TrainConfig.read(run) if run else config
-
-        from tf2gan.cli import inversion as project
+        from tf2gan.cli import inversion
         from tf2gan.data import images
 
-        out = Path(flags.out) if flags.out else (run or Path()) / "generated_image.png"
+        default = (source.run or Path()) / "generated_image.png"
+        out = Path(flags.out) if flags.out else default
         images.check_out(out)
         data, label, target = None, None, None
-        if flags.project is not None and config:
-            target = project.read_target(flags.project, (*config.size, config.channels))
+        if flags.project is not None and not source.weights:
+            target = inversion.read_target(flags.project, (*config.size, config.channels))
         if flags.select == "rejection" or flags.label is not None:
             from tf2gan.data.load import load_data
 
-            config = config or TrainConfig()  # strangers' weights are the original's: digits
             data = load_data(config.data, config.image_size, config.color_mode)
         if flags.label is not None:
             label = find_label(data, flags.label)
         import_tensorflow()
 
-        generator, discriminator = load_networks(flags, run, image_size)
-        if data and generator.output_shape[1:] != data.images.shape[1:]:
-            made, known = list(generator.output_shape[1:]), list(data.images.shape[1:])
+        generator, discriminator = open_networks(flags, source)
+        shape = generator.output_shape[1:]
+        if data and shape != data.images.shape[1:]:
             what = "--label" if flags.label is not None else "--select rejection"
             raise UsageError(
-                f"{what} needs the generator's data; it makes {made}, and {data.name}'s are {known}"
+                f"{what} needs the generator's data; it makes {list(shape)}, and {data.name}'s are "
+                f"{list(data.images.shape[1:])}"
             )
         if flags.project is not None:
             if target is None:
-                target = project.read_target(flags.project, generator.output_shape[1:])
-            pixels, latents = project.project(
-                target,
-                generator,
-                project.data_of(config or TrainConfig(), generator.output_shape[1:]),
-                seed=flags.seed,
-                moving=out.suffix == ".gif",
+                target = inversion.read_target(flags.project, shape)
+            known, moving = inversion.data_of(config, shape), out.suffix == ".gif"
+            pixels, latents = inversion.invert(
+                target, generator, known, seed=flags.seed, moving=moving
             )
             layout = {"columns": len(pixels), "seconds_per_frame": 0.05, "latents": latents}
         else:

@@ -1,8 +1,13 @@
 """The flags of `generate.py`, and which of them go together."""
 
+import dataclasses
 import os
 
-from tf2gan.utils.command_line import PRETRAINED, SELECTIONS, Parser, check_seed, typed
+from tf2gan.runs.folders import find_run
+from tf2gan.runs.sources import HELP, Source, find_source
+from tf2gan.settings.config import PRETRAINED
+from tf2gan.settings.sizes import read_size
+from tf2gan.utils.command_line import SELECTIONS, Parser, check_seed, typed
 from tf2gan.utils.errors import UsageError
 
 BATCH_MAXIMUM = 10_000
@@ -12,38 +17,42 @@ def parse_flags(args=None):
     parser = Parser(
         prog=" ".join(typed("generate")), description="Generate images with a trained generator."
     )
+    parser.add_argument(
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help=f"the trained networks: {HELP}; without it, the newest run",
+    )
     parser.add_argument("--logdir", default="runs/", help="folder of all runs (default: runs/)")
-    parser.add_argument(
-        "--run", help="a run's path, or its name or number in --logdir; otherwise the newest"
-    )
-    parser.add_argument(
-        "--checkpoint",
-        metavar="best|latest|STEP",
-        help="best: of the lowest Frechet distance, or KID where images are few; latest; or a step "
-        "(default: best where there is one)",
-    )
+    parser.add_argument("--run", help="the same as SOURCE, for a run alone")
     parser.add_argument(
         "--pretrained",
         nargs="?",
         const="mnist",
         choices=PRETRAINED,
-        help="the trained networks of the package instead of a run's: MNIST's digits",
+        help="the same as SOURCE mnist: the trained networks of the package",
     )
     parser.add_argument(
         "--weights",
         metavar="FILE",
-        help="the generator's weights instead of a run's: "
+        help="the same as SOURCE, for a file of a generator's weights: "
         ".keras, .weights.h5, or the original's HDF5 file",
     )
     parser.add_argument(
         "--discriminator-weights",
         metavar="FILE",
-        help="the discriminator's, which --nice and rejection need beside --weights",
+        help="the discriminator's, which --nice and rejection need beside a file of weights",
     )
     parser.add_argument(
         "--image-size",
         metavar="N|HxW",
-        help="of the images of --weights, where they are not square",
+        help="of the images of a file of weights, where they are not square",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        metavar="best|latest|STEP",
+        help="of a run; best: of the lowest Frechet distance, or KID where images are few; latest; "
+        "or a step (default: best where there is one)",
     )
     parser.add_argument(
         "--batch",
@@ -108,11 +117,6 @@ def check_flags(flags):
     if not 1 <= flags.batch <= BATCH_MAXIMUM:
         raise UsageError(f"--batch is {flags.batch}; choose 1 to {BATCH_MAXIMUM}")
     check_seed(flags.seed)
-    _check_what_is_drawn(flags)
-    _check_networks(flags)
-
-
-def _check_what_is_drawn(flags):
     if flags.interpolate and flags.select != "plain":
         raise UsageError(
             f"--interpolate shows every image on its way; leave out --select {flags.select}"
@@ -136,27 +140,38 @@ def _check_what_is_drawn(flags):
             raise UsageError(f"--project {flags.project}: there is no such picture")
 
 
-def _check_networks(flags):
-    if flags.pretrained:
-        others = {
-            "--run": flags.run,
-            "--checkpoint": flags.checkpoint,
-            "--weights": flags.weights,
-        }
-        for other in (name for name, given in others.items() if given):
-            raise UsageError(f"--pretrained and {other} choose the networks; leave one of them out")
-    if flags.weights and (flags.run or flags.checkpoint):
+def source_of(flags):
+    """The `Source` that the flags name: the newest run where they name none."""
+    given = {
+        "SOURCE": flags.source,
+        "--run": flags.run,
+        "--pretrained": flags.pretrained,
+        "--weights": flags.weights,
+    }
+    named = [flag for flag, value in given.items() if value is not None]
+    if len(named) > 1:
         raise UsageError(
-            "--run and --checkpoint choose a run's weights; leave them out beside --weights"
-        )
-    if flags.image_size and not flags.weights:
-        raise UsageError("--image-size goes with --weights; a run knows its own")
-    if flags.discriminator_weights and not flags.weights:
-        raise UsageError("--discriminator-weights goes with --weights, the generator's")
-    if flags.weights and flags.select != "plain" and not flags.discriminator_weights:
-        raise UsageError(
-            f"--select {flags.select} with --weights needs --discriminator-weights too"
+            f"{named[0]} and {named[1]} both choose the networks; leave one of them out"
         )
     for path in filter(None, (flags.weights, flags.discriminator_weights)):
         if not os.path.isfile(path):
             raise UsageError(f"{path} is no file; give a file of weights")
+    name = given[named[0]] if named else None
+    is_file = flags.run is None and name not in (None, *PRETRAINED) and os.path.isfile(name)
+    if not is_file:
+        for flag in ("image_size", "discriminator_weights"):
+            if getattr(flags, flag):
+                raise UsageError(f"--{flag.replace('_', '-')} goes with a file of weights")
+    elif flags.select != "plain" and not flags.discriminator_weights:
+        raise UsageError(
+            f"--select {flags.select} with a file of weights needs --discriminator-weights too"
+        )
+    if flags.checkpoint and (is_file or name in PRETRAINED):
+        raise UsageError(f"--checkpoint is for a run; {name} is none")
+    if name is None or flags.run is not None:
+        return Source(run=find_run(flags.logdir, name))
+    size = read_size(flags.image_size) if flags.image_size else None
+    discriminator = flags.discriminator_weights
+    return dataclasses.replace(
+        find_source(name, flags.logdir), discriminator_weights=discriminator, image_size=size
+    )

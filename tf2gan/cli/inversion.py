@@ -1,8 +1,8 @@
-"""`generate.py --project`: the way from a first guess to the image nearest to a picture."""
+"""`generate.py --project`: GAN inversion, shown from a first guess to the nearest image."""
 
 import numpy as np
 
-from tf2gan.data.batches import subset
+from tf2gan.data.dataset import subset
 from tf2gan.data.load import load_data
 from tf2gan.settings.sizes import MODE_OF
 from tf2gan.utils.errors import DataError, UsageError
@@ -19,7 +19,7 @@ def read_target(path, shape):
     return images
 
 
-def project(target, generator, data, *, seed, moving):
+def invert(target, generator, data, *, seed, moving):
     """Finds the image nearest to a picture, and says how near it is.
 
     Args:
@@ -33,7 +33,7 @@ def project(target, generator, data, *, seed, moving):
       (uint8 `[N, H, W, C]`, the latents of the way `[n, 100]`).
     """
     from tf2gan.quality.classifier import find_classifier
-    from tf2gan.sampling.inversion import STEPS, Projection
+    from tf2gan.sampling.inversion import STEPS, Inversion
     from tf2gan.utils.progress_bar import ProgressBar
 
     tests, features = target[:0], None
@@ -45,7 +45,7 @@ def project(target, generator, data, *, seed, moving):
     if features is None:
         print("pixels alone are compared: the classifier of these data is not at hand")
     together = np.concatenate([target, tests])
-    nearest = Projection(generator, features).run(together, steps=STEPS, seed=seed)
+    nearest = Inversion(generator, features).run(together, steps=STEPS, seed=seed)
     way = []
     with ProgressBar("looking for the latent", STEPS) as bar:
         for step in nearest:

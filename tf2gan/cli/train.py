@@ -4,13 +4,13 @@ import argparse
 import time
 from pathlib import Path
 
-from tf2gan.data.batches import total_steps
+from tf2gan.data.dataset import total_steps
 from tf2gan.data.images import check_out, write_images
-from tf2gan.data.training import load_training_data
+from tf2gan.data.load import load_training_data
 from tf2gan.runs.folders import check_plain, find_run, generate_command
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig, flag, flags_of
-from tf2gan.settings.fields import kind_of
+from tf2gan.settings.fields import type_of
 from tf2gan.settings.recipes import help_text, read_changes
 from tf2gan.utils.command_line import Parser, import_tensorflow, run_command, typed
 from tf2gan.utils.errors import UsageError
@@ -32,7 +32,7 @@ def parse_flags(args=None):
         help="folder of all runs; each gets its own inside (default: runs/)",
     )
     for field in flags_of(TrainConfig):
-        kind, _ = kind_of(field)
+        kind = type_of(field)
         default = "" if field.default is None else f" (default: {field.default})"
         metavar = "N|HxW" if field.name == "image_size" else {int: "N", str: "TEXT"}[kind]
         parser.add_argument(
@@ -106,7 +106,7 @@ def main(args=None):
         run = None
         if "resume" in flags:
             run = find_run(flags["logdir"], flags["resume"] or None, checkpoint=False)
-            config = TrainConfig.read(run).going_on(**settings)
+            config = TrainConfig.read(run).resumed(**settings)
         else:
             check_plain(flags["logdir"])
             config = TrainConfig(**settings)

@@ -2,11 +2,12 @@
 
 import collections
 import contextlib
+import dataclasses
 import os
 import re
 from pathlib import Path
 
-from tf2gan.data.arrays import converted
+from tf2gan.data.arrays import converted, fingerprint, from_arrays
 from tf2gan.data.files.archives import expand
 from tf2gan.data.files.entries import IDX_NAME, Entry, walk
 from tf2gan.data.formats.cifar import is_records, load_records
@@ -19,7 +20,7 @@ from tf2gan.data.formats.pixel_column import find_pixel_columns, load_pixel_colu
 from tf2gan.data.formats.tables import find_tables, load_tables
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
 from tf2gan.data.names import part_of, roles_of
-from tf2gan.utils.errors import DataError
+from tf2gan.utils.errors import DataError, UsageError
 from tf2gan.utils.messages import listed, reading, shown, warn
 
 ARRAYS = "arrays:"  # how `TrainConfig.data` begins where arrays were given; their hash follows
@@ -62,6 +63,39 @@ def load_data(source, image_size=None, color_mode=None):
             return _load_entries(list(walk(path)), where, name, stack, wanted)
         entry = Entry(path.name, str(path), path=str(path))
         return _load_file(entry, where, stack, wanted)
+
+
+def load_training_data(config, data=None):
+    """Returns (the configuration with the size and colour of its data, the data).
+
+    Args:
+      config: a `TrainConfig`.
+      data: a `tf2gan.data.dataset.Data`, if it is loaded already; otherwise `config.data` is.
+
+    Raises:
+      DataError: the data cannot be used, or do not fill one batch.
+    """
+    if data is None:
+        data = load_data(config.data, config.image_size, config.color_mode)
+    if len(data.images) < config.batch:
+        raise DataError(
+            f"{config.data} has {len(data.images)} images, less than one batch of {config.batch}; "
+            f"give a --batch of at most {len(data.images)}"
+        )
+    return config.of(data), data
+
+
+def name_arrays(config, images, labels, test_images, test_labels):
+    """Returns (the configuration that names given arrays by their hash, their `Data`)."""
+    wanted = {"image_size": config.image_size, "color_mode": config.color_mode}
+    data = from_arrays(images, labels, test_images, test_labels, name="arrays", **wanted)
+    return dataclasses.replace(config, data=ARRAYS + fingerprint(data)), data
+
+
+def check_same_data(run, config, given):
+    """Raises `UsageError` unless the configuration `given` names the data of the run's."""
+    if config.data != given.data:
+        raise UsageError(f"{run} was trained on {config.data}; the arrays given are {given.data}")
 
 
 def _load_file(entry, where, stack, wanted):

@@ -7,8 +7,10 @@ import tensorflow as tf
 CPU_INFO = Path("/proc/cpuinfo")
 
 
-def choose_dtype(mixed_precision, strategy):
+def choose_dtype(mixed_precision, strategy=None):
     """Returns (dtype, reason) for a `mixed_precision` on the devices of a `tf.distribute` strategy.
+
+    Without a strategy it is the one whose scope this is called in.
 
     `auto` takes bfloat16 where the hardware multiplies matrices in it much faster than in float32,
     float16 where it does so in float16 alone, on one device, and float32 elsewhere. The hardware
@@ -21,6 +23,7 @@ def choose_dtype(mixed_precision, strategy):
         return tf.float32, "the default"
     if mixed_precision != "auto":
         return tf.as_dtype(mixed_precision), "as asked"
+    strategy = strategy or tf.distribute.get_strategy()
     details = [tf.config.experimental.get_device_details(gpu) for gpu in computing_gpus(strategy)]
     if details:
         capability = min(detail.get("compute_capability", (0, 0)) for detail in details)

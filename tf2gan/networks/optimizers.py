@@ -7,6 +7,8 @@ generator eight times.
 import keras
 import tensorflow as tf
 
+from tf2gan.devices.replicas import mean_over_replicas
+
 
 def build_optimizer(network, recipe, learning_rate, *, total_steps, dtype):
     """Returns a recipe's optimizer for a network, slots made: a later trace cannot make variables.
@@ -28,8 +30,20 @@ def build_optimizer(network, recipe, learning_rate, *, total_steps, dtype):
     return optimizer
 
 
+def apply_mean(optimizer, gradients, network):
+    """Updates a network with the mean of the gradients of all replicas; returns its global norm.
+
+    Gradients, one for each trainable variable, are scaled as the optimizer's `scale_loss` says; the
+    norm is not.
+    """
+    gradients = mean_over_replicas(gradients)
+    norm = tf.linalg.global_norm(gradients) / optimizer.scale_loss(1.0)
+    optimizer.apply(gradients, network.trainable_variables)
+    return norm
+
+
 class OnEveryReplica:
-    """Each replica updates its copies: `GAN` averaged the gradients, Keras would sum them again."""
+    """Each replica updates its copies: `apply_mean` has averaged what Keras would sum again."""
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         for gradient, variable in zip(grads, trainable_variables, strict=True):

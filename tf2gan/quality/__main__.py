@@ -1,6 +1,5 @@
-"""How good generated images are, as a table: python -m tf2gan.quality RUN|mnist|FILE.npz"""
+"""How good generated images are, as a table: python -m tf2gan.quality SOURCE|FILE.npz"""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,10 @@ import numpy as np
 from tf2gan.data.conversion import VALUES_MOST
 from tf2gan.data.images import check_out, tile_grid, write_png
 from tf2gan.data.load import load_data
+from tf2gan.runs.sources import HELP, find_source
 from tf2gan.settings.config import TrainConfig
 from tf2gan.settings.sizes import MODE_OF
 from tf2gan.utils.command_line import (
-    PRETRAINED,
     SELECTIONS,
     Parser,
     check_seed,
@@ -21,6 +20,7 @@ from tf2gan.utils.command_line import (
 from tf2gan.utils.errors import UsageError, brief
 from tf2gan.utils.messages import shown
 
+ARRAYS = (".npz", ".npy")
 LEAST_IMAGES = 4  # in a file: precision and recall look at three neighbours of each
 
 
@@ -62,10 +62,10 @@ def parse_flags(args=None):
     )
     parser.add_argument(
         "what",
-        metavar="RUN|mnist|FILE.npz",
-        help="a run's path, mnist for the trained networks of the package, or an .npz or .npy of "
-        "images from generate.py --out",
+        metavar="SOURCE|FILE.npz",
+        help=f"{HELP}; or an .npz or .npy of images, from generate.py --out",
     )
+    parser.add_argument("--logdir", default="runs/", help="folder of all runs (default: runs/)")
     parser.add_argument(
         "--data",
         metavar="TEXT",
@@ -104,26 +104,24 @@ def main(args=None):
     flags = parse_flags(args)
 
     def command():
-        pretrained = flags.what in PRETRAINED
-        is_run = not pretrained and os.path.isfile(Path(flags.what) / "config.json")
-        run = Path(flags.what) if is_run else None
-        check_seed(flags.seed)
-        if not run and flags.checkpoint:
+        is_file = flags.what.endswith(ARRAYS)
+        if is_file and flags.checkpoint:
             raise UsageError(f"--checkpoint is for a run; {flags.what} is none")
-        if not run and not pretrained and flags.select != "plain":
+        checkpoint = {"checkpoint": flags.checkpoint}
+        source = None if is_file else find_source(flags.what, flags.logdir, **checkpoint)
+        check_seed(flags.seed)
+        if is_file and flags.select != "plain":
             raise UsageError(f"--select is for networks; {flags.what} is a file of images")
         for flag in ("nearest", "uncovered"):
             if grid := getattr(flags, flag):
                 if Path(grid).suffix != ".png":
                     raise UsageError(f"--{flag} is {grid}; it must end in .png")
                 check_out(grid)
-        images = None if run or pretrained else load_images(flags.what)
-        config = TrainConfig.read(run) if run else TrainConfig()
+        images = load_images(flags.what) if is_file else None
+        config = source and source.config or TrainConfig()
         size, mode = config.image_size, config.color_mode
         if images is not None and flags.data:  # pictures are brought to what imitates them
             size, mode = images.shape[1:3], MODE_OF[images.shape[3]]
-        if pretrained:
-            size, mode = (28, 28), "grayscale"
         data = load_data(flags.data or config.data, size, mode)
         if images is not None and images.shape[1:] != data.images.shape[1:]:
             raise UsageError(
@@ -131,34 +129,36 @@ def main(args=None):
                 f"{list(data.images.shape[1:])}; give what they imitate as --data"
             )
         import_tensorflow()
-        measure(flags, run, images, data)
+        measure(flags, source, images, data)
 
     run_command(command, debug=flags.debug)
 
 
-def measure(flags, run, images, data):
-    """Prints the table of a run's images, or of given ones, beside real ones."""
+def measure(flags, source, images, data):
+    """Prints the table of given images, or of a source's where they are None, beside real ones."""
     from tf2gan.quality import ruler as rulers
-    from tf2gan.runs.checkpoints import restore_networks
-    from tf2gan.runs.pretrained import read_pretrained
     from tf2gan.sampling.sampler import Sampler
     from tf2gan.sampling.selection import select
 
     if reason := rulers.why_not(data):
         raise UsageError(reason)
+    if images is None:
+        generator, discriminator, title = source.open(flags.checkpoint)
+        if generator.output_shape[1:] != data.images.shape[1:]:
+            raise UsageError(
+                f"{flags.what} makes images {list(generator.output_shape[1:])} and {data.name}'s "
+                f"are {list(data.images.shape[1:])}; give what they imitate as --data"
+            )
+        if flags.select != "plain" and discriminator is None:
+            raise UsageError(f"--select {flags.select} needs a discriminator; {source} has none")
     ruler = rulers.Ruler(data)
     if images is None:
-        if run:
-            generator, discriminator, step, _ = restore_networks(run, flags.checkpoint)
-        else:
-            (generator, discriminator), of = read_pretrained(flags.what)
-            step = of["step"]
         sampler = Sampler(generator, discriminator, progress=True)
         images, rate = select(
             flags.select, sampler, ruler.count, seed=flags.seed, held_out=data.test_images
         )
         accepted = f", {rate:.1%} accepted" if rate else ""
-        print(f"{flags.what}, step {step}, {flags.select}{accepted}")
+        print(f"{title}, {flags.select}{accepted}")
     print(ruler.describe())
     floor = ruler.floor(min(len(images), ruler.count))  # of as many, so that they compare
     quality = ruler.measure(images)
@@ -196,9 +196,7 @@ def load_images(path):
                 content = content["images"]
             images = content
     except Exception as error:  # NumPy's parsers raise whatever they stumble over
-        raise UsageError(
-            f"{path} is neither a run nor an array of images ({brief(error)})"
-        ) from error
+        raise UsageError(f"{path} cannot be read as an array of images ({brief(error)})") from error
     found = f"{images.dtype} {list(images.shape)}"
     if images.ndim == 3:
         images = images[..., np.newaxis]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tf2gan.data.arrays import check_unchanged
-from tf2gan.data.batches import subset
+from tf2gan.data.dataset import subset
 
 FITTED = 20_000  # images that the centres are found from
 ROUNDS = 20

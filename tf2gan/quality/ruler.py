@@ -11,7 +11,7 @@ import functools
 
 import numpy as np
 
-from tf2gan.data.batches import subset
+from tf2gan.data.dataset import subset
 from tf2gan.quality.classifier import CLUSTERS, load_classifier
 from tf2gan.quality.metrics import (
     classifier_score,

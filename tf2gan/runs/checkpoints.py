@@ -39,7 +39,7 @@ class Checkpoints:
             d_optimizer=gan.d_optimizer,
             g_optimizer=gan.g_optimizer,
             step=gan.step,
-            **({"averaged_generator": gan.averaged_generator} if gan.recipe.averaging else {}),
+            **({"averaged_generator": gan.ema_generator} if gan.recipe.averaging else {}),
         )
         self._folder = self._run / "checkpoints"
         self._manager = _manager(self._checkpoint, self._folder, keep)
@@ -49,7 +49,7 @@ class Checkpoints:
 
     def _manager_of_best(self):
         networks = tf.train.Checkpoint(
-            generator=self._gan.averaged_generator,
+            generator=self._gan.ema_generator,
             discriminator=self._gan.discriminator,
             step=self._gan.step,
             ruler=self._ruler,
@@ -63,7 +63,7 @@ class Checkpoints:
         The checkpoint comes last: once it is there, everything of its step is.
         """
         for name, network in zip(
-            NETWORKS, (self._gan.averaged_generator, self._gan.discriminator), strict=True
+            NETWORKS, (self._gan.ema_generator, self._gan.discriminator), strict=True
         ):
             with replacing(self._run / f"{name}.keras") as partial:
                 network.save(partial)

@@ -13,8 +13,8 @@ import numpy as np
 
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs.weights import datasets_of, read_arrays
-from tf2gan.settings.config import TrainConfig
-from tf2gan.utils.command_line import PRETRAINED, Parser, run_command
+from tf2gan.settings.config import PRETRAINED, TrainConfig
+from tf2gan.utils.command_line import Parser, run_command
 from tf2gan.utils.errors import Tf2ganError, UsageError
 from tf2gan.utils.files import replacing
 

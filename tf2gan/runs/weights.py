@@ -63,20 +63,23 @@ def shape_of(path, image_size=None):
     """(image size, channels) of the images that a generator makes whose weights are in a file.
 
     A `.keras` file says so. Of HDF5 the shapes of its arrays tell the channels, and of square
-    images the size; of others `image_size`, (H, W), has to be given. The original's, where the file
-    holds no such arrays: `load_weights` says what is wrong with it.
+    images the size; of others `image_size`, (H, W), has to be given; it counts where it has as many
+    pixels. The original's, where the file holds no such arrays: `load_weights` says what is wrong.
     """
     shapes = _shapes_in(path)
-    image_size = image_size or _size_told_by(path)
     pixels = [shape[1] // 8 for shape in shapes if len(shape) == 2 and shape[0] == 1024 < shape[1]]
     channels = [shape[3] for shape in shapes if len(shape) == 4 and shape[:3] == (5, 5, 64)]
     channels = next((count for count in channels if count in (1, 3)), 1)
+    if told := _size_told_by(path):
+        return told, channels
+    if image_size and pixels[:1] in ([], [math.prod(image_size)]):
+        return image_size, channels
     side = math.isqrt(pixels[0]) if pixels else 28
-    if image_size is None and pixels and side * side != pixels[0]:
+    if pixels and side * side != pixels[0]:
         raise UsageError(
             f"{path} is for images of {pixels[0]} pixels that are not square; give --image-size HxW"
         )
-    return image_size or (side, side), channels
+    return (side, side), channels
 
 
 def _size_told_by(path):

@@ -15,7 +15,7 @@ RATE = 0.1  # Adam's, at first; it falls to nothing along half a cosine
 FEATURES_WEIGHT = 0.1  # of the features' distance, beside the pixels'
 
 
-class Projection:
+class Inversion:
     """Finds latents by gradient descent on pixels, and on a classifier's features if there is one.
 
     A latent in U(-1, 1) is descended on as the Gaussian point that maps to it, so that it stays

@@ -1,46 +1,16 @@
-"""Latents as a pure function of a seed, and images from them."""
+"""Images and scores of latents: samples of a seed, interpolations."""
 
 import numpy as np
 import tensorflow as tf
 
 from tf2gan.data.images import to_pixels, to_unit
+from tf2gan.networks.latents import SAMPLES, draw_latents
 from tf2gan.networks.models import LATENT_SIZE
 from tf2gan.networks.polyphase import evaluate
 from tf2gan.utils.progress_bar import ProgressBar
 
-# What a draw is for: two uses of one seed never share a latent.
-DISCRIMINATOR, GENERATOR, SAMPLES, CALIBRATION = 0, 1, 2, 3
-PHILOX = 1  # its number among TensorFlow's generators
 BLOCK = 128  # images evaluated at once: memory stays bounded, and one trace serves every batch
 INTERPOLATION_STEPS = 8  # images from one latent of a walk to the next
-
-
-def draw_latents(count, *, seed, index, use):
-    """Draws latents `[count, 100]`, float32 in U(-1, 1), from (seed, index, use) alone.
-
-    `index` is the training step, or the number of the block of samples.
-    """
-    return latents_of(philox_key(seed, tf.cast(index, tf.int64) * 4 + use), count)
-
-
-def philox_key(seed, number):
-    """The (key, counter) of a draw, from two integers; uint64 `[1]` and `[2]`.
-
-    This and `latents_of` are the two halves of `tf.random.stateless_uniform`. This half has no GPU
-    kernel: a window of training steps does it once for all of them. Philox by name, for the default
-    generator differs between devices.
-    """
-    seed = tf.stack([tf.cast(seed, tf.int64), tf.cast(number, tf.int64)])
-    return tuple(tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed))
-
-
-def latents_of(key, count):
-    """The latents `[count, 100]` of a `philox_key`."""
-    key, counter = key
-    uniform = tf.raw_ops.StatelessRandomUniformV2(
-        shape=(count, LATENT_SIZE), key=key, counter=counter, alg=PHILOX
-    )
-    return uniform * 2.0 - 1.0
 
 
 def sample_latents(count, *, seed):

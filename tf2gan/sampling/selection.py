@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from tf2gan.data.batches import subset
-from tf2gan.sampling.sampler import BLOCK, CALIBRATION, SAMPLES, plain
+from tf2gan.data.dataset import subset
+from tf2gan.networks.latents import CALIBRATION, SAMPLES
+from tf2gan.sampling.sampler import BLOCK, plain
 from tf2gan.utils.errors import Tf2ganError, UsageError
 from tf2gan.utils.progress_bar import ProgressBar
 

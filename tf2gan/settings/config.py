@@ -1,4 +1,4 @@
-"""Every knob of a training run, with its unit, checked when built. Standard library only."""
+"""Every setting of a training run, checked when built. Standard library only."""
 
 import dataclasses
 import json
@@ -7,27 +7,23 @@ import os
 import re
 from pathlib import Path
 
-from tf2gan.settings.fields import check, knob
+from tf2gan.settings.fields import check, setting
 from tf2gan.settings.recipes import (
     BATCHES,
     EPOCHS,
+    HYPERPARAMETERS,
     LEAST_STEPS,
     RECIPES,
     RECIPES_OF_0_1,
-    VALUES,
     Recipe,
     differences,
 )
 from tf2gan.settings.sizes import COLOR_MODES, MODE_OF, read_size, size_text
 from tf2gan.utils.errors import Tf2ganError, UsageError
 
+PRETRAINED = ("mnist",)  # the data whose trained networks come with the package
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
-RESUMABLE = (
-    "epochs",
-    "steps",
-    "mixed_precision",
-    "jit_compile",
-)  # what may change when a run goes on
+RESUMABLE = ("epochs", "steps", "mixed_precision", "jit_compile")  # may change on --resume
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,79}")
 
 
@@ -40,42 +36,42 @@ class TrainConfig:
     names.
     """
 
-    data: str = knob(
+    data: str = setting(
         "mnist",
         "mnist (ships with the package), fashion_mnist (downloaded by Keras), or a path: pictures, "
         "arrays, tables or IDX files, in a folder, an archive or a file of their own "
         "(docs/data.md)",
     )
-    image_size: str | int | tuple[int, int] | None = knob(
+    image_size: str | int | tuple[int, int] | None = setting(
         None,
         "N or HxW pixels, multiples of 4 from 12 to 128, that images are brought to "
         "(default: 28 for pictures; arrays keep their own)",
     )
-    color_mode: str | None = knob(
+    color_mode: str | None = setting(
         None,
         "what images are brought to (default: grayscale for pictures; arrays keep their own)",
         choices=tuple(COLOR_MODES),
     )
-    name: str | None = knob(
+    name: str | None = setting(
         None, "name of the run folder after its number; without it, the data and the recipe"
     )
-    recipe: str = knob(
+    recipe: str = setting(
         "classic",
         "how the two networks are trained: the original's way, or a better one",
         choices=tuple(RECIPES),
     )
     recipe_values: Recipe | dict | None = None
-    epochs: int | None = knob(
+    epochs: int | None = setting(
         None,
         "passes over the data (default: 30 for classic; 10 for modern, or more where they are less "
         f"than {LEAST_STEPS['modern']} steps)",
         at_least=1,
         at_most=1_000_000,
     )
-    steps: int | None = knob(
+    steps: int | None = setting(
         None, "training steps in all, instead of --epochs", at_least=1, at_most=1_000_000_000
     )
-    batch: int | None = knob(
+    batch: int | None = setting(
         None,
         "real images in one step (default: "
         + ", ".join(f"{batch} for {name}" for name, batch in BATCHES.items())
@@ -83,54 +79,56 @@ class TrainConfig:
         at_least=1,
         at_most=65_536,
     )
-    seed: int = knob(
+    seed: int = setting(
         0, "everything random follows from it and the step", at_least=0, at_most=2**31 - 1
     )
-    start_from: str | None = knob(
+    start_from: str | None = setting(
         None,
         "begin from trained networks, the optimizers and the step at zero: mnist (the package's "
         "own), a run, or a file of a generator's weights",
     )
-    start_from_discriminator: str | None = knob(
+    start_from_discriminator: str | None = setting(
         None, "the discriminator's weights, where --start-from is a file of a generator's"
     )
-    mixed_precision: str | None = knob(
+    mixed_precision: str | None = setting(
         None,
         "compute in a smaller type, weights in float32: auto chooses the fast one for the device; "
         "without the flag, float32 throughout",
         choices=PRECISIONS,
     )
-    jit_compile: str = knob(
+    jit_compile: str = setting(
         "auto",
         "compile the step with XLA: auto is on for one GPU, off elsewhere",
         choices=("auto", "on", "off"),
     )
-    log_every: int = knob(
+    log_every: int = setting(
         10, "steps between two points of a curve, at most", at_least=1, at_most=10_000
     )
-    image_every: int = knob(100, "steps between two grids of samples", at_least=1)
-    checkpoint_every: int = knob(500, "steps between two checkpoints", at_least=1)
-    evaluate_every: int | None = knob(
+    image_every: int = setting(100, "steps between two grids of samples", at_least=1)
+    checkpoint_every: int = setting(500, "steps between two checkpoints", at_least=1)
+    evaluate_every: int | None = setting(
         None,
         "steps between two measurements of quality, 0 for none; without it, each epoch",
         at_least=0,
     )
-    keep: int = knob(3, "newest checkpoints kept on disk", at_least=1, at_most=1_000)
+    keep: int = setting(3, "newest checkpoints kept on disk", at_least=1, at_most=1_000)
 
     def __post_init__(self):
+        derived = vars(self)  # what follows from other settings; the instance is frozen for others
         if self.recipe in RECIPES:
             if self.epochs is None and not LEAST_STEPS[self.recipe]:
-                object.__setattr__(self, "epochs", EPOCHS[self.recipe])
+                derived["epochs"] = EPOCHS[self.recipe]
             if self.batch is None:
-                object.__setattr__(self, "batch", BATCHES[self.recipe])
+                derived["batch"] = BATCHES[self.recipe]
             if not isinstance(self.recipe_values, Recipe):
-                changed = RECIPES[self.recipe].with_changes(self.recipe_values or {})
-                object.__setattr__(self, "recipe_values", changed)
+                derived["recipe_values"] = RECIPES[self.recipe].with_changes(
+                    self.recipe_values or {}
+                )
         for name in ("start_from", "start_from_discriminator"):
             if isinstance(getattr(self, name), os.PathLike):
-                object.__setattr__(self, name, os.fspath(getattr(self, name)))
+                derived[name] = os.fspath(getattr(self, name))
         if self.image_size is not None:
-            object.__setattr__(self, "image_size", read_size(self.image_size))
+            derived["image_size"] = read_size(self.image_size)
         for field in flags_of(self):
             if field.name != "image_size":
                 check(field, getattr(self, field.name))
@@ -189,9 +187,13 @@ class TrainConfig:
     def from_json(cls, text):
         """Builds the configuration that `to_json` wrote; `UsageError` when it is not one."""
         try:
-            values = json.loads(text)
+            return cls.from_dict(json.loads(text))
         except ValueError as error:
             raise UsageError(f"it is no JSON ({error})") from error
+
+    @classmethod
+    def from_dict(cls, values):
+        """Builds the configuration of such JSON, parsed."""
         if not isinstance(values, dict):
             raise UsageError("it holds no JSON object")
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
@@ -201,10 +203,10 @@ class TrainConfig:
                 "it may come from a newer version"
             )
         if "recipe_values" in values:
-            values["recipe_values"] = _recipe(values["recipe_values"])
+            recipe = _recipe(values["recipe_values"])
         else:
-            values["recipe_values"] = RECIPES_OF_0_1.get(values.get("recipe", "classic"))
-        return cls(**values)
+            recipe = RECIPES_OF_0_1.get(values.get("recipe", "classic"))
+        return cls(**{**values, "recipe_values": recipe})
 
     @classmethod
     def read(cls, run):
@@ -217,8 +219,8 @@ class TrainConfig:
         except UsageError as error:
             raise Tf2ganError(f"{path} is not a configuration of this tf2gan: {error}") from error
 
-    def going_on(self, **changes):
-        """Returns the configuration a run goes on with; refuses by name what contradicts it."""
+    def resumed(self, **changes):
+        """Returns the configuration a run resumes with; refuses by name what contradicts it."""
         own = dataclasses.asdict(self.recipe_values)
         for name, value in changes.pop("recipe_values", {}).items():
             if value != own[name]:
@@ -254,9 +256,9 @@ def flags_of(config):
 def _recipe(values):
     if not isinstance(values, dict):
         raise UsageError("its recipe_values are no JSON object")
-    if unknown := sorted(set(values) - set(VALUES)):
+    if unknown := sorted(set(values) - set(HYPERPARAMETERS)):
         raise UsageError(
-            f"its recipe has a value {unknown[0]!r} that this tf2gan does not know; "
+            f"its recipe has a hyperparameter {unknown[0]!r} that this tf2gan does not know; "
             "it may come from a newer version"
         )
     return Recipe(**values)

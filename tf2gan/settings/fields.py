@@ -1,33 +1,30 @@
-"""A field of a settings dataclass: its help, unit and range, how it is read and checked.
-
-Standard library only.
-"""
+"""A setting or hyperparameter as a dataclass field: its help, unit and range; read and checked."""
 
 import dataclasses
+import typing
 
 from tf2gan.utils.errors import UsageError
 
-TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 WORDS = {"true": True, "false": False}
 
 
-def knob(default, help, *, unit=None, at_least=None, at_most=None, choices=None, needs=None):
+def setting(
+    default, help, *, unit=None, at_least=None, at_most=None, choices=None, needs=None
+) -> typing.Any:
     """A dataclass field; `needs` is (another field, its value) without which it does nothing."""
     limits = {"at_least": at_least, "at_most": at_most, "choices": choices, "needs": needs}
     return dataclasses.field(default=default, metadata={"help": help, "unit": unit, **limits})
 
 
-def kind_of(field):
-    """(the type that a field's annotation names, whether None will do)."""
-    kind, _, optional = str(getattr(field.type, "__name__", field.type)).partition(" | ")
-    return TYPES[kind], bool(optional)
+def type_of(field):
+    """The type of a field's values; the first, where its annotation names several."""
+    return (typing.get_args(field.type) or (field.type,))[0]
 
 
 def check(field, value):
     """Raises `UsageError` unless `value` has the type and the range that `field` declares."""
-    kind, optional = kind_of(field)
-    limits = field.metadata
-    if value is None and optional:
+    kind, limits = type_of(field), field.metadata
+    if value is None and type(None) in typing.get_args(field.type):
         return
     number = kind is float and type(value) is int
     if not (isinstance(value, kind) or number) or isinstance(value, bool) != (kind is bool):
@@ -42,7 +39,7 @@ def check(field, value):
 
 def read(field, text):
     """The value that `text` stands for, checked."""
-    kind, _ = kind_of(field)
+    kind = type_of(field)
     try:
         value = WORDS[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError) as error:
@@ -53,11 +50,11 @@ def read(field, text):
 
 
 def describe(field):
-    """A field's unit, range and default-free help, on one line."""
+    """A field's range, unit and help, on one line."""
     limits = field.metadata
     if limits["choices"]:
         values = " or ".join(limits["choices"])
-    elif kind_of(field)[0] is bool:
+    elif type_of(field) is bool:
         values = "true or false"
     else:
         values = f"{limits['at_least']} to {limits['at_most']}"

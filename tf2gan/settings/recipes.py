@@ -3,46 +3,46 @@
 import dataclasses
 import textwrap
 
-from tf2gan.settings.fields import check, describe, kind_of, knob, read
+from tf2gan.settings.fields import check, describe, read, setting, type_of
 from tf2gan.utils.errors import UsageError
 from tf2gan.utils.messages import nearest
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """Every value of a recipe; building it checks it and raises `UsageError`.
+    """Every hyperparameter of a recipe; building it checks it and raises `UsageError`.
 
-    The defaults are the original's. A run's `config.json` holds all of them, so a value that is
-    added here must have a default that changes nothing: it is what older runs are read with.
+    The defaults are the original's. A run's `config.json` holds all of them, so one that is added
+    here must have a default that changes nothing: it is what older runs are read with.
     """
 
-    optimizer: str = knob(
+    optimizer: str = setting(
         "sgd",
         "stochastic gradient descent with momentum, the original's, or Adam (Kingma & Ba 2015)",
         choices=("sgd", "adam"),
     )
-    d_learning_rate: float = knob(
+    d_learning_rate: float = setting(
         0.001,
-        "the discriminator's (two rates: Heusel et al. 2017)",
+        "the discriminator's learning rate (two rates: Heusel et al. 2017)",
         unit="a step",
         at_least=1e-8,
         at_most=10,
     )
-    g_learning_rate: float = knob(
-        0.001, "the generator's", unit="a step", at_least=1e-8, at_most=10
+    g_learning_rate: float = setting(
+        0.001, "the generator's learning rate", unit="a step", at_least=1e-8, at_most=10
     )
-    final_learning_rate: float = knob(
+    final_learning_rate: float = setting(
         1.0,
-        "what is left of both rates at the end of the run, along half a cosine; 1: they stay",
+        "cosine decay: what is left of both learning rates at the end of the run; 1: constant",
         unit="of the rates",
         at_least=0.0001,
         at_most=1,
     )
-    momentum: float = knob(
+    momentum: float = setting(
         0.9, "sgd's", unit="a step", at_least=0, at_most=0.9999, needs=("optimizer", "sgd")
     )
-    nesterov: bool = knob(True, "sgd's momentum is Nesterov's", needs=("optimizer", "sgd"))
-    beta_1: float = knob(
+    nesterov: bool = setting(True, "sgd's momentum is Nesterov's", needs=("optimizer", "sgd"))
+    beta_1: float = setting(
         0.5,
         "decay of Adam's mean of gradients (0.5: Radford et al. 2015)",
         unit="a step",
@@ -50,7 +50,7 @@ class Recipe:
         at_most=0.9999,
         needs=("optimizer", "adam"),
     )
-    beta_2: float = knob(
+    beta_2: float = setting(
         0.999,
         "decay of Adam's mean of squared gradients",
         unit="a step",
@@ -58,79 +58,79 @@ class Recipe:
         at_most=0.999999,
         needs=("optimizer", "adam"),
     )
-    epsilon: float = knob(
+    epsilon: float = setting(
         1e-7,
         "what Adam adds to the root of that mean",
         at_least=1e-12,
         at_most=1,
         needs=("optimizer", "adam"),
     )
-    shuffle: bool = knob(False, "every epoch has an order of its own; otherwise file order")
-    fakes_in_training_mode: bool = knob(
+    shuffle: bool = setting(False, "every epoch has an order of its own; otherwise file order")
+    fakes_in_training_mode: bool = setting(
         False,
-        "the fakes that D sees use the statistics of their batch, as in G's own update; "
+        "the fakes that D sees are made with the statistics of their batch, as in G's own update; "
         "the original's came from g.predict",
     )
-    gradient_penalty: float = knob(
+    gradient_penalty: float = setting(
         0.0,
-        "weight of the squared slope of D's logits at real images, which keeps D from growing too "
-        "sharp (R1: Mescheder et al. 2018); 0: none",
+        "weight of R1 regularization, the squared gradient of D's logits at real images (Mescheder "
+        "et al. 2018); 0: none",
         at_least=0,
         at_most=1000,
     )
-    penalty_every: int = knob(
+    penalty_every: int = setting(
         1,
-        "the penalty is added in one of so many, as many times as large: a double backward pass is "
-        "dear (Karras et al. 2020)",
+        "lazy regularization: R1 is added in one of so many steps, as many times as large, since a "
+        "double backward pass is expensive (Karras et al. 2020)",
         unit="steps",
         at_least=1,
         at_most=1000,
         needs=("gradient_penalty", "more than 0"),
     )
-    shift: int = knob(
+    shift: int = setting(
         0,
-        "each image that D sees, real or generated, is moved by at most so many each way: D learns "
-        "the training images by heart less (Zhao et al. 2020); less than half the image; 0: not at "
-        "all",
+        "augmentation by random translation: each image that D sees, real or generated, is moved "
+        "by at most so many each way, against overfitting (Zhao et al. 2020); less than half the "
+        "image; 0: none",
         unit="pixels",
         at_least=0,
         at_most=63,
     )
-    shift_after: float = knob(
+    shift_after: float = setting(
         0.0,
-        "before images begin to move: at first D learns sooner without",
+        "before augmentation starts: D learns sooner without, before it could overfit",
         unit="of the run",
         at_least=0,
         at_most=1,
         needs=("shift", "more than 0"),
     )
-    shift_from_epoch: int = knob(
+    shift_from_epoch: int = setting(
         0,
-        "passes over the data before images begin to move: D knows none by heart before it has "
-        "seen them some times, however many they are",
+        "before augmentation starts: D overfits only to what it has seen some times; the later of "
+        "this and shift_after applies",
         unit="epochs",
         at_least=0,
         at_most=1_000_000,
         needs=("shift", "more than 0"),
     )
-    shift_edge: str = knob(
+    shift_edge: str = setting(
         "wrap",
-        "what fills the gap that a moved image leaves: wrap, what left at the other edge; mirror, "
+        "what fills the gap that translation leaves: wrap, what left at the other edge; mirror, "
         "what lies beside it",
         choices=("wrap", "mirror"),
         needs=("shift", "more than 0"),
     )
-    averaging: float = knob(
+    averaging: float = setting(
         0.0,
-        "decay of the running average of G's weights and statistics that samples are drawn from "
-        "(Karras et al. 2017); 0: none",
+        "decay of the exponential moving average (EMA) of G's weights and statistics, from which "
+        "samples are drawn (Karras et al. 2017); 0: none",
         unit="a step",
         at_least=0,
         at_most=0.999999,
     )
-    averaging_every: int = knob(
+    averaging_every: int = setting(
         8,
-        "between two updates of that average, each a pass over all of G's weights",
+        "between two updates of the EMA, each a pass over all of G's weights",
         unit="steps",
         at_least=1,
         at_most=1000,
@@ -141,23 +141,23 @@ class Recipe:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             check(field, value)
-            if kind_of(field)[0] is float:
-                object.__setattr__(self, field.name, float(value))  # 1 and 1.0 are one recipe
+            if type_of(field) is float:
+                vars(self)[field.name] = float(value)  # 1 and 1.0 are one recipe
 
     def with_changes(self, changes):
-        """The recipe with some values changed; refuses wrong names and what does nothing."""
+        """The recipe with some hyperparameters changed; refuses wrong names, what does nothing."""
         for name in changes:
             _check_name(name)
         changed = dataclasses.replace(self, **changes)
         for name in changes:
-            other, wanted = VALUES[name].metadata["needs"] or (name, None)
+            other, wanted = HYPERPARAMETERS[name].metadata["needs"] or (name, None)
             found = getattr(changed, other)
             if wanted and not (found == wanted or wanted == "more than 0" and found):
                 raise UsageError(f"{name} does nothing where {other} is {found}; set {other} too")
         return changed
 
 
-VALUES = {field.name: field for field in dataclasses.fields(Recipe)}
+HYPERPARAMETERS = {field.name: field for field in dataclasses.fields(Recipe)}
 
 RECIPES = {
     # The original's, to the letter; tests/golden holds it to twelve recorded iterations.
@@ -195,30 +195,30 @@ def read_changes(words):
         if not equals:
             raise UsageError(f"--set takes NAME=VALUE, and {word!r} has no =")
         _check_name(name)
-        changes[name] = read(VALUES[name], text)
+        changes[name] = read(HYPERPARAMETERS[name], text)
     return changes
 
 
 def _check_name(name):
-    """Raises `UsageError`, with what was probably meant, unless a recipe has such a value."""
-    if name not in VALUES:
+    """Raises `UsageError`, with what was probably meant, unless `name` is a hyperparameter."""
+    if name not in HYPERPARAMETERS:
         own = name in ("batch", "epochs", "steps")
         flag = f"; --{name} is a flag of its own" if own else ""
-        hint = flag or nearest(name, VALUES) or "; --help lists them"
-        raise UsageError(f"a recipe has no value {name!r}{hint}")
+        hint = flag or nearest(name, HYPERPARAMETERS) or "; --help lists them"
+        raise UsageError(f"a recipe has no hyperparameter {name!r}{hint}")
 
 
 def differences(recipe, values):
     """`NAME=VALUE, …` of what is not the named recipe's own; empty for the recipe itself."""
     own = RECIPES[recipe]
-    changed = {name: getattr(values, name) for name in VALUES}
+    changed = {name: getattr(values, name) for name in HYPERPARAMETERS}
     return ", ".join(f"{n}={v}" for n, v in changed.items() if v != getattr(own, n))
 
 
 def help_text():
-    """Every value with its unit, range and what each recipe has, for `--help`."""
+    """Every hyperparameter with its unit, range and what each recipe has, for `--help`."""
     lines = []
-    for name, field in VALUES.items():
+    for name, field in HYPERPARAMETERS.items():
         own = ", ".join(f"{getattr(recipe, name)} in {title}" for title, recipe in RECIPES.items())
         indent = {"width": 96, "initial_indent": "      ", "subsequent_indent": "      "}
         lines += [f"  {name} ({own})", *textwrap.wrap(describe(field), **indent)]

@@ -28,7 +28,7 @@ class Pictures:
     """The grids of the same 64 latents over the run, in TensorBoard and in the run's folder."""
 
     def __init__(self, gan, run, summaries):
-        self._sampler, self._seed = Sampler(gan.averaged_generator), gan.config.seed
+        self._sampler, self._seed = Sampler(gan.ema_generator), gan.config.seed
         self._run, self._summaries = run, summaries
         (run / "samples").mkdir(exist_ok=True)
 

@@ -5,8 +5,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.board.projector import write_projector
-from tf2gan.data.batches import subset
+from tf2gan.board.summaries import write_projector
+from tf2gan.data.dataset import subset
 from tf2gan.networks.optimizers import gradient_means
 from tf2gan.quality.ruler import Ruler, why_not
 from tf2gan.sampling.sampler import Sampler, interpolation, plain
@@ -41,9 +41,9 @@ class Evaluation:
     def __init__(self, gan, data, ruler, summaries):
         self._gan, self._summaries = gan, summaries
         # Float32 would nearly double the cost where bfloat16 is fast.
-        self._sampler = Sampler(gan.averaged_generator, gan.discriminator, dtype=gan.dtype)
+        self._sampler = Sampler(gan.ema_generator, gan.discriminator, dtype=gan.dtype)
         self._plain = Sampler(
-            gan.averaged_generator, dtype=gan.dtype
+            gan.ema_generator, dtype=gan.dtype
         )  # D's scores would double it again
         held_out = data.images if data.test_images is None else data.test_images
         self._real = subset(held_out, SCORED)

@@ -1,41 +1,38 @@
 """The training loop: the only place where networks, data, checkpoints and summaries meet."""
 
-import math
+import contextlib
+import dataclasses
+import os
 import signal
 import time
-from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from tf2gan.board.summaries import Summaries
-from tf2gan.data.batches import batches_per_epoch, total_steps
-from tf2gan.data.training import check_same_data, load_training_data, name_arrays
-from tf2gan.devices import kernels as onednn
+from tf2gan.data.dataset import Data, batches_per_epoch, total_steps
+from tf2gan.data.load import check_same_data, load_training_data, name_arrays
+from tf2gan.devices import kernels, replicas
+from tf2gan.devices import strategy as strategies
 from tf2gan.devices.precision import choose_dtype, computing_gpus
-from tf2gan.devices.strategy import (
-    any_machine,
-    check_alike,
-    check_settings,
-    choose_jit,
-    describe,
-    is_chief,
-    take_from_chief,
-    why,
-)
 from tf2gan.gan import GAN
 from tf2gan.runs.checkpoints import Checkpoints
-from tf2gan.runs.folders import checkpoint_steps, create_run, resume_command
+from tf2gan.runs.folders import create_run, resume_command
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig
-from tf2gan.training import artifacts as record
+from tf2gan.training import artifacts
 from tf2gan.training.evaluation import Evaluation, find_ruler
+from tf2gan.training.faults import check_finite, told_on_one_line
 from tf2gan.training.progress import Progress
+from tf2gan.training.runner import Runner
 from tf2gan.training.signals import StopSignals
 from tf2gan.training.windows import evaluation_steps, windows
-from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError, brief
+from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.utils.files import locked
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 RECIPE_LINES = {  # what a run says at its start
     "classic": "the original's; --recipe modern makes better images, and sooner",
@@ -44,18 +41,18 @@ RECIPE_LINES = {  # what a run says at its start
 
 
 def train(
-    config,
-    logdir,
+    config: TrainConfig,
+    logdir: str | os.PathLike,
     *,
-    images=None,
-    labels=None,
-    test_images=None,
-    test_labels=None,
-    data=None,
-    started=None,
-    profile=False,
-    strategy=None,
-):
+    images: "ArrayLike | None" = None,
+    labels: "ArrayLike | None" = None,
+    test_images: "ArrayLike | None" = None,
+    test_labels: "ArrayLike | None" = None,
+    data: Data | None = None,
+    started: float | None = None,
+    profile: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
+) -> Path | None:
     """Trains a GAN as `config` says and returns the run folder it made inside `logdir`.
 
     Everything is checked before the folder is made; an existing folder is never used. Of several
@@ -74,32 +71,32 @@ def train(
       profile: whether to profile one window, for TensorBoard's Profile tab.
       strategy: what `tf2gan.devices.strategy.choose` returned; by default all is on one device.
     """
-    started = started or time.perf_counter()
     if images is not None:
         config, data = name_arrays(config, images, labels, test_images, test_labels)
-    config, data = load_training_data(config, data)
-    strategy = _agreed(strategy, config, data)
-    weights = _starting_weights(config, logdir)  # what is wrong with them is told everywhere
-    if not is_chief(strategy):
-        return _assist(config, data, strategy)
-    run = create_run(logdir, config.name or f"{data.name}-{config.recipe}", config.to_json())
-    return _hold_and_fit(config, data, run, started, profile, strategy, weights)
+    job = _prepare(config, data, started, profile, strategy)
+    job.weights = _starting_weights(
+        job.config, logdir
+    )  # what is wrong with them is told everywhere
+    if not replicas.is_chief(job.strategy):
+        return _assist(job)
+    label = config.name or f"{job.data.name}-{config.recipe}"
+    return _fit(create_run(logdir, label, job.config.to_json()), job)
 
 
 def resume(
-    run,
+    run: str | os.PathLike,
     *,
-    images=None,
-    labels=None,
-    test_images=None,
-    test_labels=None,
-    data=None,
-    started=None,
-    profile=False,
-    strategy=None,
-    **changes,
-):
-    """Goes on with a run from its newest whole checkpoint; returns its folder.
+    images: "ArrayLike | None" = None,
+    labels: "ArrayLike | None" = None,
+    test_images: "ArrayLike | None" = None,
+    test_labels: "ArrayLike | None" = None,
+    data: Data | None = None,
+    started: float | None = None,
+    profile: bool = False,
+    strategy: tf.distribute.Strategy | None = None,
+    **changes: Any,
+) -> Path | None:
+    """Resumes a run from its newest whole checkpoint; returns its folder.
 
     Without a checkpoint the run starts over in its folder; finished, it is left as it is.
 
@@ -111,16 +108,48 @@ def resume(
       **changes: new values for `epochs`, `steps`, `mixed_precision` or `jit_compile`; they
         stay with the run.
     """
-    started = started or time.perf_counter()
-    config = TrainConfig.read(run).going_on(**changes)
+    config = TrainConfig.read(run).resumed(**changes)
     if images is not None:
         given, data = name_arrays(config, images, labels, test_images, test_labels)
         check_same_data(run, config, given)
+    job = _prepare(config, data, started, profile, strategy)
+    return _fit(Path(run), job) if replicas.is_chief(job.strategy) else _assist(job)
+
+
+@dataclasses.dataclass
+class Job:
+    """What one call of `train` or `resume` was given, checked: what is trained, and on what."""
+
+    config: TrainConfig
+    data: Data
+    strategy: tf.distribute.Strategy
+    started: float
+    profile: bool
+    weights: tuple | None = None  # of the networks that a run starts from
+
+    @property
+    def total(self):
+        """The steps of the whole run."""
+        return total_steps(self.config, self.data)
+
+    def build(self):
+        """A new GAN, and what runs its steps."""
+        epoch_steps = batches_per_epoch(len(self.data.images), self.config.batch)
+        with self.strategy.scope():
+            gan = GAN(self.config, total_steps=self.total, epoch_steps=epoch_steps)
+        return Runner(gan, self.strategy)
+
+
+def _prepare(config, data, started, profile, strategy):
+    """The `Job`, once all machines are known to train the same, in equal slices."""
+    started = started or time.perf_counter()
     config, data = load_training_data(config, data)
-    strategy = _agreed(strategy, config, data)
-    if not is_chief(strategy):
-        return _assist(config, data, strategy)
-    return _hold_and_fit(config, data, Path(run), started, profile, strategy)
+    strategy = strategy or tf.distribute.get_strategy()
+    dtype, _ = choose_dtype(config.mixed_precision, strategy)
+    strategies.check_settings(strategy, config.batch, dtype)
+    strategies.choose_jit(config.jit_compile, strategy)  # refused before a folder is made
+    strategies.check_alike(strategy, f"{config.to_json()} {len(data.images)}")
+    return Job(config, data, strategy, started, profile)
 
 
 def _starting_weights(config, logdir):
@@ -128,210 +157,167 @@ def _starting_weights(config, logdir):
     return start and load_start(config, start)
 
 
-def _agreed(strategy, config, data):
-    """The strategy, once all machines are known to train the same, in equal slices."""
-    strategy = strategy or tf.distribute.get_strategy()
-    check_settings(strategy, config.batch, choose_dtype(config.mixed_precision, strategy)[0])
-    choose_jit(config.jit_compile, strategy)  # refused before a folder is made
-    check_alike(strategy, f"{config.to_json()} {len(data.images)}")
-    return strategy
+@dataclasses.dataclass
+class Session:
+    """A run while it is trained: what computes, what is written to, what may stop it."""
+
+    run: Path
+    job: Job
+    runner: Runner
+    checkpoints: Checkpoints
+    summaries: Summaries
+    stop: StopSignals
+    pictures: artifacts.Pictures
+    evaluation: Evaluation | None
+
+    @property
+    def gan(self):
+        return self.runner.gan
+
+    def save(self):
+        """Saves a checkpoint; the curves first, which may not lag behind it."""
+        self.summaries.flush()
+        self.checkpoints.save()
 
 
-def _hold_and_fit(config, data, run, started, profile, strategy, weights=None):
-    """Trains while holding the run's lock; what the disk or the device refuses becomes one line."""
-    try:
-        with ExitStack() as held:
-            try:
-                held.enter_context(locked(run / ".lock", wait=False))
-            except BlockingIOError as error:
-                raise Tf2ganError(
-                    f"{run} is being trained by another process; wait, or start a new run"
-                ) from error
-            _fit(config, data, run, started, profile, strategy, weights)
-    except Tf2ganError:
-        raise
-    except (OSError, tf.errors.OpError) as error:
-        raise Tf2ganError(
-            f"{run} stopped ({why(error, strategy)}); "
-            f"its checkpoints are as they were, {_newest(run)}: "
-            f"when that is put right, go on with {resume_command(run)}"
-        ) from error
-    except Exception as error:
-        raise _fault(run, error, _newest(run), strategy) from error
+def _fit(run, job):
+    """Trains in a run folder, from its newest checkpoint to the end; returns the folder."""
+    with told_on_one_line(run, job.strategy) as told, _alone_in(run):
+        runner = job.build()
+        checkpoints = Checkpoints(runner.gan, run, keep=job.config.keep)
+        step = _restore_or_begin(run, job, runner, checkpoints)
+        if step > job.total:
+            raise UsageError(
+                f"{run} has done {step} steps, more than the {job.total} asked for; "
+                f"give at least {step}"
+            )
+        if step == job.total:
+            more = "more --steps or --epochs extend it"
+            print(f"{run} is finished: {step} of {step} steps; {more}")
+            return run
+        if TrainConfig.read(run).of(job.data) != job.config:
+            checkpoints.forget_best_after(step)
+        artifacts.tidy(run, job.config, step)
+        evaluates = evaluation_steps(job.config, job.data) > 0
+        ruler = find_ruler(job.data) if evaluates else None  # may take a minute: Ctrl-C ends it
+        with Summaries(run) as summaries, StopSignals() as stop:
+            graph = runner.trace()
+            pictures = artifacts.Pictures(runner.gan, run, summaries)
+            if step == 0:
+                artifacts.begin(runner.gan, job.data, run, summaries, graph)
+                pictures.write(step)
+            evaluation = Evaluation(runner.gan, job.data, ruler, summaries) if evaluates else None
+            told.session = session = Session(
+                run, job, runner, checkpoints, summaries, stop, pictures, evaluation
+            )
+            _say_how(session)
+            _loop(session, step)
     return run
 
 
-@contextmanager
-def _saving_what_was_trained(gan, run, summaries, checkpoints):
-    """Saves before an error that nobody foresaw ends the loop.
+def _loop(session, step):
+    """Trains window by window; what else happens in a run happens between two of them."""
+    run, job, config = session.run, session.job, session.job.config
+    runner, summaries, evaluation = session.runner, session.summaries, session.evaluation
+    evaluate_every, quality = evaluation_steps(config, job.data), None
+    progress = Progress(step, job.total, batch=config.batch, evaluate_every=evaluate_every)
+    for number, window in enumerate(windows(config, job.data, step)):
+        # The second window, for the first warms up; or the only one.
+        profiling = job.profile and (number == 1 or number == 0 and window.end == job.total)
+        with artifacts.profile_of(run, step) if profiling else contextlib.nullcontext():
+            metrics = runner.run(window.images, window.rows)
+        trained, step = f"steps {step + 1} to {window.end}", window.end
+        last = step == job.total
+        stopping = replicas.any_machine(job.strategy, session.stop.received)
+        drawing = last or step % config.image_every == 0
+        evaluating = evaluation and (last or step % evaluate_every == 0)
+        saving = last or stopping or step % config.checkpoint_every == 0
 
-    Yields an object whose `whole` says whether the networks are those of a whole step: inside a
-    window that failed they are not. A disk that refuses to write leaves the checkpoints as they
-    were, as it does elsewhere: what lies behind them is done again.
-    """
-    state = SimpleNamespace(whole=False)
-    try:
-        yield state
-    except (Tf2ganError, OSError):
-        raise
-    except Exception as error:
-        if not state.whole or gan.non_finite_variable():
-            raise
-        summaries.flush()
-        checkpoints.save()
-        raise _fault(
-            run, error, f"what was trained is saved, {int(gan.step.numpy())} steps", gan.strategy
-        ) from error
+        check_finite(run, trained, metrics, session.gan if evaluating or saving else None)
+        metrics["speed/images_per_second"] = progress.window(step, metrics)
+        summaries.scalars(metrics, step)
+        if drawing:
+            session.pictures.write(step)
+        if evaluating and (quality := evaluation.at(step)):
+            progress.quality(step, quality)
+            session.checkpoints.keep_best(quality)
+        if last:
+            artifacts.end(session.gan, run, summaries, evaluation, quality, progress.mean_speed)
+        if saving:
+            session.save()
+        if stopping and not last:
+            raise Stopped(
+                f"stopped and saved at step {step} of {job.total}; "
+                f"go on with: {resume_command(run)}",
+                session.stop.received or signal.SIGTERM,
+            )
+        progress.resume(evaluated=bool(evaluating))
+    print(progress.costs())
 
 
-def _fault(run, error, kept, strategy):
-    return Tf2ganError(
-        f"{run} stopped ({why(error, strategy)}); {kept}; go on with {resume_command(run)} "
-        "(--debug shows where it stopped)"
-    )
-
-
-def _build(config, data, strategy):
-    epoch_steps = batches_per_epoch(len(data.images), config.batch)
-    total = total_steps(config, data)
-    return GAN(config, total_steps=total, epoch_steps=epoch_steps, strategy=strategy)
-
-
-def _assist(config, data, strategy):
+def _assist(job):
     """What a machine that is not the chief does: the chief's windows, from the chief's state."""
     try:
-        gan = _build(config, data, strategy)
-        take_from_chief([gan.step, *gan.variables], strategy)
+        runner = job.build()
+        replicas.take_from_chief([runner.gan.step, *runner.gan.variables], job.strategy)
         print("training; the chief alone shows and saves", flush=True)
         with StopSignals() as stop:
-            for step, images, rows in windows(config, data, int(gan.step.numpy())):
-                gan.train_steps(images, rows)
-                if any_machine(strategy, stop.received):
+            for window in windows(job.config, job.data, int(runner.gan.step.numpy())):
+                runner.run(window.images, window.rows)
+                if replicas.any_machine(job.strategy, stop.received):
                     raise Stopped(
-                        f"stopped after step {step}; the chief saves",
+                        f"stopped after step {window.end}; the chief saves",
                         stop.received or signal.SIGTERM,
                     )
     except Tf2ganError:
         raise
     except Exception as error:
-        raise Tf2ganError(
-            f"stopped ({why(error, strategy)}); start all machines again, with --resume"
-        ) from error
+        reason = strategies.why(error, job.strategy)
+        raise Tf2ganError(f"stopped ({reason}); start all machines again, with --resume") from error
 
 
-def _fit(config, data, run, started, profile, strategy, weights):
-    total, gan = total_steps(config, data), _build(config, data, strategy)
-    checkpoints = Checkpoints(gan, run, keep=config.keep)
-    step, begun = checkpoints.restore(), ""
+def _restore_or_begin(run, job, runner, checkpoints):
+    """Restores the newest checkpoint, or begins with trained networks; returns the steps done."""
+    step = checkpoints.restore()
     if step is None:
         step = 0
-        if weights := weights or _starting_weights(config, run.parent):
-            gan.begin_with(*weights)
-            checkpoints.save()  # what they came from may be gone when the run goes on
-            begun = f"\nbegins with the networks of {config.start_from}"
-    take_from_chief([gan.step, *gan.variables], strategy)
-    if step > total:
-        raise UsageError(
-            f"{run} has done {step} steps, more than the {total} asked for; give at least {step}"
-        )
-    if step == total:
-        print(f"{run} is finished: {step} of {total} steps; more --steps or --epochs extend it")
-        return
-    if TrainConfig.read(run).of(data) != config:
-        checkpoints.forget_best_after(step)
-    record.tidy(run, config, step)
-    evaluate_every, quality = evaluation_steps(config, data), None
-    ruler = find_ruler(data) if evaluate_every else None  # may take a minute: Ctrl-C ends it
-    with Summaries(run) as summaries, StopSignals() as stop:
-        pictures = record.Pictures(gan, run, summaries)
-        train_steps = gan.train_steps.get_concrete_function()  # the one trace
-        if step == 0:
-            record.begin(gan, data, run, summaries, train_steps.graph)
-            pictures.write(step)
-        evaluation = Evaluation(gan, data, ruler, summaries) if evaluate_every else None
-        print(f"{data.line()}\nrecipe {config.title}: {RECIPE_LINES[config.recipe]}{begun}")
-        print(
-            f"start-up {time.perf_counter() - started:.1f} s; {describe(strategy)}"
-            f"computing in {gan.dtype.name}: {gan.dtype_reason}; {how_computed(gan)}",
-            flush=True,
-        )
-        progress = Progress(step, total, batch=config.batch, evaluate_every=evaluate_every)
-        with _saving_what_was_trained(gan, run, summaries, checkpoints) as state:
-            for until, images, rows in windows(config, data, step):
-                # The second, for the first warms up; or the only one.
-                profiling = profile and (
-                    progress.windows == 1 or progress.windows == 0 and until == total
-                )
-                with record.profile_of(run, step) if profiling else nullcontext():
-                    state.whole = False
-                    metrics = _metrics_of(train_steps, images, rows, run, stop)
-                    state.whole = True
-                window = f"steps {step + 1} to {until}"
-                for tag in ("loss/d", "loss/g"):
-                    if not math.isfinite(metrics[tag]):
-                        raise _gone_bad(run, f"{tag} is {metrics[tag]}", window)
-                step = until
-                metrics["speed/images_per_second"] = progress.window(step, metrics)
-                summaries.scalars(metrics, step)
-                if step % config.image_every == 0 or step == total:
-                    pictures.write(step)
-                evaluating = evaluation and (step % evaluate_every == 0 or step == total)
-                stopping = any_machine(strategy, stop.received)
-                saving = step % config.checkpoint_every == 0 or step == total or stopping
-                if (evaluating or saving) and (bad := gan.non_finite_variable()):
-                    raise _gone_bad(run, f"{bad} is not finite", window)
-                if evaluating and (quality := evaluation.at(step)):
-                    progress.quality(step, quality)
-                    checkpoints.keep_best(quality)
-                if step == total:
-                    record.end(gan, run, summaries, evaluation, quality, progress.mean_speed)
-                if saving:
-                    summaries.flush()  # before the checkpoint: no curve may lag behind it
-                    checkpoints.save()
-                if stopping and step < total:
-                    raise Stopped(
-                        f"stopped and saved at step {step} of {total}; "
-                        f"go on with: {resume_command(run)}",
-                        stop.received or signal.SIGTERM,
-                    )
-                progress.resume(evaluated=bool(evaluating))
-        print(progress.costs())
+        if weights := job.weights or _starting_weights(job.config, run.parent):
+            runner.gan.begin_with(*weights)
+            checkpoints.save()  # what they came from may be gone when the run is resumed
+            print(f"starts from the networks of {job.config.start_from}")
+    replicas.take_from_chief([runner.gan.step, *runner.gan.variables], job.strategy)
+    return step
 
 
-def _metrics_of(train_steps, images, rows, run, stop):
-    """Trains a window and returns its metrics as numbers."""
-    try:
-        return {tag: float(value) for tag, value in train_steps(images, rows).items()}
-    except tf.errors.OpError as error:
-        if not stop.received:
-            raise
-        # Ctrl-C reaches every process of a terminal, so XLA's compiler as well.
-        raise Stopped(
-            f"stopped inside a window ({brief(error)}); {_newest(run)}; "
-            f"go on with: {resume_command(run)}",
-            stop.received,
-        ) from error
+@contextlib.contextmanager
+def _alone_in(run):
+    """Holds the run's lock: two processes that train it would destroy each other's checkpoints."""
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(run / ".lock", wait=False))
+        except BlockingIOError as error:
+            raise Tf2ganError(
+                f"{run} is being trained by another process; wait, or start a new run"
+            ) from error
+        yield
 
 
-def how_computed(gan):
+def _say_how(session):
+    job, gan = session.job, session.gan
+    print(f"{job.data.line()}\nrecipe {job.config.title}: {RECIPE_LINES[job.config.recipe]}")
+    print(
+        f"start-up {time.perf_counter() - job.started:.1f} s; "
+        f"{strategies.describe(job.strategy)}"
+        f"computing in {gan.dtype.name}: {gan.dtype_reason}; {how_computed(session.runner)}",
+        flush=True,
+    )
+
+
+def how_computed(runner):
     """With which kernels: oneDNN's are the processor's, and XLA is named where it was asked for."""
-    with_xla = f"{'with' if gan.jit_compile else 'without'} XLA ({gan.jit_reason})"
-    with_xla += ", which compiles in the first window" if gan.jit_compile else ""
-    asked = gan.jit_compile or gan.config.jit_compile == "on"
-    kernels = [] if computing_gpus(gan.strategy) else [onednn.describe()]
-    return ", ".join([*kernels, with_xla] if asked else kernels or [with_xla])
-
-
-def _gone_bad(run, what, window):
-    return Tf2ganError(
-        f"{what} after {window} of {run}, which stops here; {_newest(run)}. "
-        "The same settings would lead there again: "
-        "start a new run with another --seed, --batch or --mixed-precision"
-    )
-
-
-def _newest(run):
-    steps = checkpoint_steps(run)
-    return (
-        f"the newest checkpoint is of step {steps[-1]}" if steps else "no checkpoint was saved yet"
-    )
+    with_xla = f"{'with' if runner.jit_compile else 'without'} XLA ({runner.jit_reason})"
+    with_xla += ", which compiles in the first window" if runner.jit_compile else ""
+    asked = runner.jit_compile or runner.gan.config.jit_compile == "on"
+    with_onednn = "with oneDNN" if kernels.has_onednn() else "without oneDNN"
+    used = [] if computing_gpus(runner.strategy) else [with_onednn]
+    return ", ".join([*used, with_xla] if asked else used or [with_xla])

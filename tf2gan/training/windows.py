@@ -2,25 +2,36 @@
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tf2gan.data.arrays import check_unchanged
-from tf2gan.data.batches import batch_rows, batches_per_epoch, total_steps
+from tf2gan.data.dataset import batch_rows, batches_per_epoch, total_steps
 
 MAPPED_BYTES = 1 << 28  # of a memory-mapped file, that a window reads at most
 
 
+class Window(NamedTuple):
+    """Steps that are run in one call.
+
+    Attributes:
+      end: the step at which it ends.
+      images: uint8 `[N, H, W, C]`.
+      rows: int32 `[steps, B]`, which of the images make each batch.
+    """
+
+    end: int
+    images: tf.Tensor | np.ndarray
+    rows: np.ndarray
+
+
 def windows(config, data, step):
-    """The windows of a run from `step` to its end, as `GAN.train_steps` takes them.
+    """Yields the `Window`s of a run from `step` to its end.
 
     Images in memory are put on the device once. Of a memory-mapped file only a window's own are
     read, while the window before it is computed.
-
-    Yields:
-      (the step at which the window ends, uint8 images `[N, H, W, C]`, int32 rows of them
-      `[steps, B]`).
     """
     total, count = total_steps(config, data), len(data.images)
     order = config.seed if config.recipe_values.shuffle else None
@@ -37,24 +48,22 @@ def windows(config, data, step):
     images = None if mapped else tf.constant(data.images)  # a byte a pixel
 
     def window(step):
-        until = next_stop(step, total, *filter(None, cadences))
-        rows = batch_rows(step, until - step, count=count, batch=config.batch, seed=order)
+        end = next_stop(step, total, *filter(None, cadences))
+        rows = batch_rows(step, end - step, count=count, batch=config.batch, seed=order)
         if mapped:
             check_unchanged(data.images)
-            return (
-                until,
-                data.images[rows.ravel()],
-                np.arange(rows.size, dtype=np.int32).reshape(rows.shape),
-            )
-        return until, images, rows
+            own = np.arange(rows.size, dtype=np.int32).reshape(rows.shape)
+            return Window(end, data.images[rows.ravel()], own)
+        return Window(end, images, rows)
 
     with ThreadPoolExecutor(1) as reader:
         ready = reader.submit(window, step)
         while step < total:
-            step, *batches = ready.result()
+            current = ready.result()
+            step = current.end
             if step < total:
                 ready = reader.submit(window, step)
-            yield step, *batches
+            yield current
 
 
 def evaluation_steps(config, data):

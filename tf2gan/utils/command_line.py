@@ -14,7 +14,6 @@ from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError, brief
 from tf2gan.utils.messages import nearest
 
 SELECTIONS = ("plain", "nice", "rejection")  # how generated images are chosen
-PRETRAINED = ("mnist",)  # the data whose trained networks come with the package
 
 
 class Parser(argparse.ArgumentParser):

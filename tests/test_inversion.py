@@ -8,7 +8,7 @@ from tf2gan.cli.generate import main as generate
 from tf2gan.data.images import to_pixels, write_png
 from tf2gan.networks.models import build_generator
 from tf2gan.runs.pretrained import load_pretrained
-from tf2gan.sampling.inversion import Projection
+from tf2gan.sampling.inversion import Inversion
 from tf2gan.sampling.sampler import sample_latents
 from tf2gan.utils.errors import UsageError
 
@@ -22,7 +22,7 @@ def test_what_a_generator_makes_it_finds_again(generator):
     """Its own images; far nearer than the first guess, and digits are nearer than noise."""
     own = to_pixels(generator(sample_latents(3, seed=77), training=False))
     noise = np.random.default_rng(0).integers(0, 256, (1, 28, 28, 1), np.uint8)
-    way = list(Projection(generator).run(np.concatenate([own, noise]), starts=2, steps=80))
+    way = list(Inversion(generator).run(np.concatenate([own, noise]), starts=2, steps=80))
     assert len(way) == 81
     latents, images, distances = way[-1]
     assert latents.shape == (4, 100) and np.abs(latents).max() <= 1
@@ -40,14 +40,14 @@ def test_a_picture_is_found_by_itself_whatever_stands_beside_it(generator):
 
     rows = lambda images: 1 + tf.reduce_mean(images, [2, 3])  # noqa: E731
     targets = to_pixels(generator(sample_latents(2, seed=5), training=False))
-    both = list(Projection(generator, rows).run(targets, starts=2, steps=5))[-1]
-    alone = list(Projection(generator, rows).run(targets[:1], starts=2, steps=5))[-1]
+    both = list(Inversion(generator, rows).run(targets, starts=2, steps=5))[-1]
+    alone = list(Inversion(generator, rows).run(targets[:1], starts=2, steps=5))[-1]
     np.testing.assert_allclose(alone[0][0], both[0][0], atol=1e-3)
 
 
 def test_what_was_nearest_is_kept(generator):
     noise = np.random.default_rng(1).integers(0, 256, (2, 28, 28, 1), np.uint8)
-    distances = [step[2] for step in Projection(generator).run(noise, starts=1, steps=30)]
+    distances = [step[2] for step in Inversion(generator).run(noise, starts=1, steps=30)]
     assert (np.diff(distances, axis=0) <= 0).all() and (distances[-1] < distances[0]).all()
 
 
@@ -60,7 +60,7 @@ def test_features_are_looked_at_too(generator, monkeypatch):
     target = to_pixels(generator(sample_latents(1, seed=9), training=False))
     apart = []
     for features in (None, corner):
-        *_, (_, images, _) = Projection(generator, features).run(target, starts=1, steps=30)
+        *_, (_, images, _) = Inversion(generator, features).run(target, starts=1, steps=30)
         apart.append(np.abs(images[:, 8:20, 8:20].astype(int) - target[:, 8:20, 8:20]).mean())
     assert apart[1] != apart[0] and max(apart) < 40
 
@@ -119,5 +119,5 @@ def test_where_the_data_are_gone_pixels_alone_are_compared():
 def test_colour_is_compared_in_colour():
     generator = build_generator(12, 3, seed=0)
     target = to_pixels(generator(sample_latents(1, seed=3), training=False))
-    way = list(Projection(generator).run(target, starts=2, steps=30))
+    way = list(Inversion(generator).run(target, starts=2, steps=30))
     assert way[-1][1].shape == (1, 12, 12, 3) and way[-1][2] < way[0][2]

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 from conftest import ROOT
 
-from tf2gan.devices import kernels as onednn
+from tf2gan.devices import kernels
+from tf2gan.settings.config import TrainConfig
 
 STATE = (
     "import os, sys; {first}; import tf2gan; "
@@ -17,7 +19,7 @@ STATE = (
 
 
 def state(first="pass", **environment):
-    inherited = {k: v for k, v in os.environ.items() if k != onednn.VARIABLE}
+    inherited = {k: v for k, v in os.environ.items() if k != kernels.ONEDNN}
     command = [sys.executable, "-c", STATE.format(first=first)]
     settings = {"cwd": ROOT, "env": {**inherited, **environment}, "text": True}
     return subprocess.run(command, capture_output=True, check=True, **settings).stdout.strip()
@@ -37,14 +39,14 @@ def test_what_the_user_has_said_stays():
 @pytest.mark.parametrize("in_use", [True, False])
 def test_a_line_says_that_tensorflow_came_first(monkeypatch, in_use):
     """Only where it computes without: on many processors TensorFlow switches it on by itself."""
-    monkeypatch.delenv(onednn.VARIABLE, raising=False)
-    monkeypatch.setattr(onednn.platform, "machine", lambda: "x86_64")
+    monkeypatch.delenv(kernels.ONEDNN, raising=False)
+    monkeypatch.setattr(kernels.platform, "machine", lambda: "x86_64")
     monkeypatch.setitem(sys.modules, "tensorflow", sys)  # some module: it is there
-    monkeypatch.setattr(onednn, "in_use", lambda: in_use)
+    monkeypatch.setattr(kernels, "has_onednn", lambda: in_use)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        onednn.switch_on()
-    assert onednn.VARIABLE not in os.environ
+        kernels.switch_on_onednn()
+    assert kernels.ONEDNN not in os.environ
     assert len(said) == (0 if in_use else 1)
     if said:
         assert "import tf2gan first, or set TF_ENABLE_ONEDNN_OPTS=1" in str(said[0].message)
@@ -53,20 +55,18 @@ def test_a_line_says_that_tensorflow_came_first(monkeypatch, in_use):
 def test_a_run_says_which_kernels_it_computes_with(monkeypatch):
     from tf2gan.training import loop
 
-    class Gan:
+    class Runner:
         strategy = None
         jit_compile, jit_reason = False, "auto: it is for one GPU"
-
-        class config:
-            jit_compile = "auto"
+        gan = SimpleNamespace(config=TrainConfig())
 
     monkeypatch.setattr(loop, "computing_gpus", lambda strategy: [])
-    monkeypatch.setattr(onednn, "in_use", lambda: False)
-    assert loop.how_computed(Gan) == "without oneDNN"
-    monkeypatch.setattr(onednn, "in_use", lambda: True)
-    assert loop.how_computed(Gan) == "with oneDNN"
-    Gan.jit_compile, Gan.jit_reason = True, "as asked"
+    monkeypatch.setattr(kernels, "has_onednn", lambda: False)
+    assert loop.how_computed(Runner) == "without oneDNN"
+    monkeypatch.setattr(kernels, "has_onednn", lambda: True)
+    assert loop.how_computed(Runner) == "with oneDNN"
+    Runner.jit_compile, Runner.jit_reason = True, "as asked"
     with_xla = "with XLA (as asked), which compiles in the first window"
-    assert loop.how_computed(Gan) == f"with oneDNN, {with_xla}"
+    assert loop.how_computed(Runner) == f"with oneDNN, {with_xla}"
     monkeypatch.setattr(loop, "computing_gpus", lambda strategy: ["GPU:0"])
-    assert loop.how_computed(Gan) == with_xla
+    assert loop.how_computed(Runner) == with_xla

@@ -1,0 +1,82 @@
+"""What ends a run, told on one line: what is kept, and the command that goes on."""
+
+import contextlib
+import math
+import types
+
+import tensorflow as tf
+
+from tf2gan.devices.strategy import why
+from tf2gan.runs.folders import checkpoint_steps, resume_command
+from tf2gan.utils.errors import Stopped, Tf2ganError, brief
+
+
+@contextlib.contextmanager
+def told_on_one_line(run, strategy):
+    """Turns whatever ends its body into one line; saves first what was trained, where that is well.
+
+    Yields an object whose `session`, a `tf2gan.training.loop.Session`, is set when training begins.
+    """
+    told = types.SimpleNamespace(session=None)
+    try:
+        yield told
+    except Tf2ganError:
+        raise
+    except Exception as error:
+        raise _told(error, run, strategy, told.session) from error
+
+
+def _told(error, run, strategy, session):
+    reason, command = why(error, strategy), resume_command(run)
+    of_tensorflow = isinstance(error, tf.errors.OpError)
+    if session and session.stop.received and of_tensorflow and not session.runner.whole:
+        # Ctrl-C reaches every process of a terminal, so XLA's compiler as well.
+        return Stopped(
+            f"stopped inside a window ({brief(error)}); {_newest(run)}; go on with: {command}",
+            session.stop.received,
+        )
+    # A disk that refuses to write leaves the checkpoints as they were.
+    if session and session.runner.whole and not isinstance(error, OSError):
+        if not session.gan.non_finite_variable():
+            try:
+                session.save()
+            except OSError as refused:
+                return _told(refused, run, strategy, session)
+            steps = int(session.gan.step.numpy())
+            return _unforeseen(run, reason, f"what was trained is saved, {steps} steps", command)
+    if of_tensorflow or isinstance(error, OSError):
+        return Tf2ganError(
+            f"{run} stopped ({reason}); its checkpoints are as they were, {_newest(run)}: "
+            f"when that is put right, go on with {command}"
+        )
+    return _unforeseen(run, reason, _newest(run), command)
+
+
+def _unforeseen(run, reason, kept, command):
+    return Tf2ganError(
+        f"{run} stopped ({reason}); {kept}; go on with {command} (--debug shows where it stopped)"
+    )
+
+
+def check_finite(run, window, metrics, gan=None):
+    """Raises `Tf2ganError` where a loss, or with `gan` any of its variables, is not finite.
+
+    `window` is the steps that were trained last, in words.
+    """
+    losses = {tag: metrics[tag] for tag in ("loss/d", "loss/g")}
+    bad = [f"{tag} is {loss}" for tag, loss in losses.items() if not math.isfinite(loss)]
+    if gan is not None and (variable := gan.non_finite_variable()):
+        bad.append(f"{variable} is not finite")
+    if bad:
+        raise Tf2ganError(
+            f"{bad[0]} after {window} of {run}, which stops here; {_newest(run)}. "
+            "The same settings would lead there again: "
+            "start a new run with another --seed, --batch or --mixed-precision"
+        )
+
+
+def _newest(run):
+    steps = checkpoint_steps(run)
+    return (
+        f"the newest checkpoint is of step {steps[-1]}" if steps else "no checkpoint was saved yet"
+    )
