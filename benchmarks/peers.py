@@ -2,7 +2,7 @@
 
 The original's loop, TensorFlow's DCGAN tutorial, and both recipes of this code, each alone on the
 machine, by the same ruler: 10,000 images against MNIST's test images. What differs beside the
-training is said in docs/quality.md.
+training is said in docs/experiments.md.
 
 A minute is as many steps as fit into one by the pace that is measured first, for all contestants,
 on an idle machine; it stands in the file of `--pace`. The training itself can then share the

@@ -219,11 +219,15 @@ def test_progress_bar_on_a_terminal(monkeypatch, capsys):
     from tf2gan.training.progress import Progress
 
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    progress = Progress(10, 30, batch=8)
-    assert progress.window(20, {"loss/d": 0.5, "loss/g": 0.7}) > 0
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with Progress(10, 30, batch=8) as progress:
+        assert progress.window(20, {"loss/d": 0.5, "loss/g": 0.7}) > 0
+        print("of interest")
     shown = capsys.readouterr().out
     assert re.fullmatch(r"steps \d+\.\d s; around them \d+\.\d s \(\d+\.\d%\)", progress.costs())
-    assert "10/20" in shown and "loss/d" in shown and "images/s" in shown and "s/step" in shown
+    words = ("training", "50%", "20/30", "loss/d 0.5", "images/s", "of interest")
+    assert all(word in shown for word in words)
 
 
 @pytest.mark.xdist_group("measured")

@@ -43,7 +43,6 @@ def parse_flags(args=None):
         metavar="best|latest|STEP",
         help="of a run (default: best where there is one)",
     )
-    parser.add_debug()
     return parser.parse_args(args)
 
 
@@ -117,23 +116,23 @@ def export(generator, path, *, output="uint8"):
             partial.unlink(missing_ok=True)
 
 
+def write(flags):
+    """Exports the generator that the flags name."""
+    source = find_source(flags.source, flags.logdir, checkpoint=flags.checkpoint)
+    check_to(Path(flags.to))
+    import_tensorflow()
+    generator = source.open(flags.checkpoint, discriminator=False).generator
+    export(generator, flags.to, output=flags.output)
+    shape = ", ".join(map(str, generator.output_shape[1:]))
+    made = {"uint8": "0 to 255", "float32": "-1 to 1"}[flags.output]
+    print(
+        f"{flags.to}: latents, float32 [N, 100] in [-1, 1] -> "
+        f"images, {flags.output} [N, {shape}], {made}"
+    )
+
+
 def main(args=None):
-    flags = parse_flags(args)
-
-    def command():
-        source = find_source(flags.source, flags.logdir, checkpoint=flags.checkpoint)
-        check_to(Path(flags.to))
-        import_tensorflow()
-        generator = source.open(flags.checkpoint, discriminator=False).generator
-        export(generator, flags.to, output=flags.output)
-        shape = ", ".join(map(str, generator.output_shape[1:]))
-        made = {"uint8": "0 to 255", "float32": "-1 to 1"}[flags.output]
-        print(
-            f"{flags.to}: latents, float32 [N, 100] in [-1, 1] -> "
-            f"images, {flags.output} [N, {shape}], {made}"
-        )
-
-    run_command(command, debug=flags.debug)
+    run_command(write, parse_flags(args))
 
 
 if __name__ == "__main__":

@@ -63,51 +63,49 @@ def draw(flags, generator, discriminator, data, label):
     return pixels, {}
 
 
+def generate(flags):
+    """Draws the images that the flags ask for, and writes them."""
+    check_flags(flags)
+    source = source_of(flags)
+    # Strangers' weights are taken for the original's: digits.
+    config = source.config or TrainConfig()
+
+    from tf2gan.cli import inversion
+    from tf2gan.data import images
+
+    default = (source.run or Path()) / "generated_image.png"
+    out = Path(flags.out) if flags.out else default
+    images.check_out(out)
+    data, label, target = None, None, None
+    if flags.project is not None and not source.weights:
+        target = inversion.read_target(flags.project, (*config.size, config.channels))
+    if flags.select == "rejection" or flags.label is not None:
+        from tf2gan.data.load import load_data
+
+        data = load_data(config.data, config.image_size, config.color_mode)
+    if flags.label is not None:
+        label = find_label(data, flags.label)
+    import_tensorflow()
+
+    generator, discriminator = open_networks(flags, source)
+    shape = generator.output_shape[1:]
+    if data and shape != data.images.shape[1:]:
+        what = "--label" if flags.label is not None else "--select rejection"
+        raise UsageError(
+            f"{what} needs the generator's data; it makes {list(shape)}, and {data.name}'s are "
+            f"{list(data.images.shape[1:])}"
+        )
+    if flags.project is not None:
+        if target is None:
+            target = inversion.read_target(flags.project, shape)
+        known, moving = inversion.data_of(config, shape), out.suffix == ".gif"
+        pixels, latents = inversion.invert(target, generator, known, seed=flags.seed, moving=moving)
+        layout = {"columns": len(pixels), "seconds_per_frame": 0.05, "latents": latents}
+    else:
+        pixels, layout = draw(flags, generator, discriminator, data, label)
+    images.write_images(out, pixels, **layout)
+    print(out)
+
+
 def main(args=None):
-    flags = parse_flags(args)
-
-    def command():
-        check_flags(flags)
-        source = source_of(flags)
-        # Strangers' weights are taken for the original's: digits.
-        config = source.config or TrainConfig()
-
-        from tf2gan.cli import inversion
-        from tf2gan.data import images
-
-        default = (source.run or Path()) / "generated_image.png"
-        out = Path(flags.out) if flags.out else default
-        images.check_out(out)
-        data, label, target = None, None, None
-        if flags.project is not None and not source.weights:
-            target = inversion.read_target(flags.project, (*config.size, config.channels))
-        if flags.select == "rejection" or flags.label is not None:
-            from tf2gan.data.load import load_data
-
-            data = load_data(config.data, config.image_size, config.color_mode)
-        if flags.label is not None:
-            label = find_label(data, flags.label)
-        import_tensorflow()
-
-        generator, discriminator = open_networks(flags, source)
-        shape = generator.output_shape[1:]
-        if data and shape != data.images.shape[1:]:
-            what = "--label" if flags.label is not None else "--select rejection"
-            raise UsageError(
-                f"{what} needs the generator's data; it makes {list(shape)}, and {data.name}'s are "
-                f"{list(data.images.shape[1:])}"
-            )
-        if flags.project is not None:
-            if target is None:
-                target = inversion.read_target(flags.project, shape)
-            known, moving = inversion.data_of(config, shape), out.suffix == ".gif"
-            pixels, latents = inversion.invert(
-                target, generator, known, seed=flags.seed, moving=moving
-            )
-            layout = {"columns": len(pixels), "seconds_per_frame": 0.05, "latents": latents}
-        else:
-            pixels, layout = draw(flags, generator, discriminator, data, label)
-        images.write_images(out, pixels, **layout)
-        print(out)
-
-    run_command(command, debug=flags.debug)
+    run_command(generate, parse_flags(args))

@@ -108,7 +108,6 @@ def parse_flags(args=None):
         "colour [N, H, W, 3]), or a folder (one PNG an image); without it, generated_image.png in "
         "the run's folder, or in the present one where there is no run",
     )
-    parser.add_debug()
     return parser.parse_args(args)
 
 

@@ -19,11 +19,11 @@ PREVIEWED = 64  # images in the grid of --dry-run
 
 
 def parse_flags(args=None):
-    """Returns (flags, settings): how to run, and the fields of `TrainConfig` that were typed."""
+    """The flags; `settings` among them is a dict of the fields of `TrainConfig` that were typed."""
     parser = Parser(
         prog=" ".join(typed("train")),
         description="Train the GAN and watch it in TensorBoard.",
-        epilog=f"values of the recipe, for --set NAME=VALUE:\n{help_text()}",
+        epilog=f"hyperparameters of the recipe, for --set NAME=VALUE:\n{help_text()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -47,17 +47,15 @@ def parse_flags(args=None):
     parser.add_argument(
         "--set",
         action="append",
-        default=argparse.SUPPRESS,
         metavar="NAME=VALUE",
-        help="another value of the recipe; can be given several times (all of them: see below)",
+        help="override one hyperparameter of the recipe; repeatable (all of them: see below)",
     )
     parser.add_argument(
         "--resume",
         nargs="?",
         const="",
-        default=argparse.SUPPRESS,
         metavar="RUN",
-        help="go on with a run (a path, a name or a number in --logdir; without RUN, the newest)",
+        help="resume a run (a path, a name or a number in --logdir; without RUN, the newest)",
     )
     parser.add_argument(
         "--devices",
@@ -81,11 +79,10 @@ def parse_flags(args=None):
         help="profile one window for TensorBoard's Profile tab "
         '(to see it: pip install -e ".[profile]")',
     )
-    parser.add_debug()
-    flags = vars(parser.parse_args(args))
+    flags = parser.parse_args(args)
     names = {field.name for field in flags_of(TrainConfig)}
-    settings = {name: flags.pop(name) for name in sorted(names & set(flags))}
-    return flags, settings
+    flags.settings = {name: value for name, value in vars(flags).items() if name in names}
+    return flags
 
 
 def check_preview(out, dry_run):
@@ -96,51 +93,55 @@ def check_preview(out, dry_run):
     check_out(out)
 
 
+def train(flags):
+    """Starts or resumes the run that the flags name; a dry run only says what it would do."""
+    started, settings, run = time.perf_counter(), flags.settings, None
+    if flags.set:
+        settings["recipe_values"] = read_changes(flags.set)
+    if flags.resume is not None:
+        run = find_run(flags.logdir, flags.resume or None, checkpoint=False)
+        config = TrainConfig.read(run).resumed(**settings)
+    else:
+        check_plain(flags.logdir)
+        config = TrainConfig(**settings)
+    if flags.out:
+        check_preview(flags.out, flags.dry_run)
+    start = None if run else find_start(config, flags.logdir)
+    config, data = load_training_data(config)
+    if flags.dry_run:
+        show_plan(flags, config, data, start)
+        return
+
+    def find_devices():
+        from tf2gan.devices.strategy import choose
+
+        return choose(flags.devices)
+
+    strategy = import_tensorflow(find_devices)
+    how = {"data": data, "started": started, "profile": flags.profile, "strategy": strategy}
+    from tf2gan.training import loop
+
+    if run:
+        print(f"resuming {run}", flush=True)
+        run = loop.resume(run, **how, **settings)
+    else:
+        run = loop.train(config, flags.logdir, **how)
+    if run:  # of several machines, the chief's
+        nice = config.recipe == "classic"  # modern's plain images are better
+        print(f"done: {run}\nnow: {generate_command(run, nice=nice)}")
+
+
+def show_plan(flags, config, data, start):
+    """What a dry run prints, and the grid of the first images."""
+    if start:
+        import_tensorflow()
+        load_start(config, start)  # says what does not fit
+    print(data.line(), config.to_json(), sep="\n", end="")
+    print(f"plan: {total_steps(config, data)} steps, {config.title}")
+    if flags.out:
+        write_images(flags.out, data.images[:PREVIEWED])
+        print(flags.out)
+
+
 def main(args=None):
-    started = time.perf_counter()
-    flags, settings = parse_flags(args)
-
-    def command():
-        if "set" in flags:
-            settings["recipe_values"] = read_changes(flags["set"])
-        run = None
-        if "resume" in flags:
-            run = find_run(flags["logdir"], flags["resume"] or None, checkpoint=False)
-            config = TrainConfig.read(run).resumed(**settings)
-        else:
-            check_plain(flags["logdir"])
-            config = TrainConfig(**settings)
-        if flags["out"]:
-            check_preview(flags["out"], flags["dry_run"])
-        start = None if run else find_start(config, flags["logdir"])
-        config, data = load_training_data(config)
-        if flags["dry_run"]:
-            if start:
-                import_tensorflow()
-                load_start(config, start)  # says what does not fit
-            print(data.line(), config.to_json(), sep="\n", end="")
-            print(f"plan: {total_steps(config, data)} steps, {config.title}")
-            if flags["out"]:
-                write_images(flags["out"], data.images[:PREVIEWED])
-                print(flags["out"])
-            return
-
-        def find_devices():
-            from tf2gan.devices.strategy import choose
-
-            return choose(flags["devices"])
-
-        strategy = import_tensorflow(find_devices)
-        how = {"data": data, "started": started, "profile": flags["profile"], "strategy": strategy}
-        from tf2gan.training import loop as training
-
-        if run:
-            print(f"resuming {run}", flush=True)
-            run = training.resume(run, **how, **settings)
-        else:
-            run = training.train(config, flags["logdir"], **how)
-        if run:  # of several machines, the chief's
-            nice = config.recipe == "classic"  # modern's plain images are better
-            print(f"done: {run}\nnow: {generate_command(run, nice=nice)}")
-
-    run_command(command, debug=flags["debug"])
+    run_command(train, parse_flags(args))

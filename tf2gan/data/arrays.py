@@ -16,6 +16,7 @@ from tf2gan.data.labels import as_values, encode
 from tf2gan.settings.sizes import COLOR_MODES, check_size
 from tf2gan.utils.errors import DataError, UsageError
 from tf2gan.utils.messages import reading
+from tf2gan.utils.progress_bar import ProgressBar
 
 RESIZES = "--image-size HxW, in Python image_size=, resizes"
 _mapped = weakref.WeakKeyDictionary()  # the mapping of a file: the file's size and time
@@ -141,6 +142,18 @@ def check_unchanged(images):
             f"{images.filename} has changed while it was in use ({known[0]} bytes then, "
             f"{now.st_size} now); leave it alone until the run is over"
         )
+
+
+def blocks(images, size, label=None):
+    """Yields `size` images at a time, of a mapped file that has not changed.
+
+    With a label a progress bar is shown.
+    """
+    with ProgressBar(label, len(images), shown=label is not None) as bar:
+        for start in range(0, len(images), size):
+            check_unchanged(images)
+            yield images[start : start + size]
+            bar.advance(size)
 
 
 def image_shape(count):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tf2gan.data.arrays import check_unchanged
+from tf2gan.data.arrays import blocks
 from tf2gan.utils.errors import UsageError
 from tf2gan.utils.files import PARTIAL, check_can_be_made, replacing
 from tf2gan.utils.progress_bar import ProgressBar
@@ -83,11 +83,8 @@ def nearest_images(images, picture, count, *, block=4096):
       (uint8 `[count, H, W, C]`, the roots of those mean squares `[count]`, 0 to 1), nearest first.
     """
     wanted = picture.reshape(-1).astype(np.float32)
-    squares = []
-    for i in range(0, len(images), block):
-        check_unchanged(images)
-        squares.append(np.mean((images[i : i + block].reshape(-1, wanted.size) - wanted) ** 2, 1))
-    squares = np.concatenate(squares)
+    some = (part.reshape(-1, wanted.size) for part in blocks(images, block))
+    squares = np.concatenate([np.mean((part - wanted) ** 2, 1) for part in some])
     nearest = np.argsort(squares, kind="stable")[:count]
     return images[nearest], np.sqrt(squares[nearest]) / 255
 

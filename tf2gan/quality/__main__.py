@@ -96,42 +96,41 @@ def parse_flags(args=None):
         help="also print each class's recall, and write a grid of 64 real images that lie among no "
         "generated ones",
     )
-    parser.add_debug()
     return parser.parse_args(args)
 
 
+def measure_what(flags):
+    """Measures what the flags name."""
+    is_file = flags.what.endswith(ARRAYS)
+    if is_file and flags.checkpoint:
+        raise UsageError(f"--checkpoint is for a run; {flags.what} is none")
+    checkpoint = {"checkpoint": flags.checkpoint}
+    source = None if is_file else find_source(flags.what, flags.logdir, **checkpoint)
+    check_seed(flags.seed)
+    if is_file and flags.select != "plain":
+        raise UsageError(f"--select is for networks; {flags.what} is a file of images")
+    for flag in ("nearest", "uncovered"):
+        if grid := getattr(flags, flag):
+            if Path(grid).suffix != ".png":
+                raise UsageError(f"--{flag} is {grid}; it must end in .png")
+            check_out(grid)
+    images = load_images(flags.what) if is_file else None
+    config = source and source.config or TrainConfig()
+    size, mode = config.image_size, config.color_mode
+    if images is not None and flags.data:  # pictures are brought to what imitates them
+        size, mode = images.shape[1:3], MODE_OF[images.shape[3]]
+    data = load_data(flags.data or config.data, size, mode)
+    if images is not None and images.shape[1:] != data.images.shape[1:]:
+        raise UsageError(
+            f"{flags.what} holds images {list(images.shape[1:])} and {data.name} "
+            f"{list(data.images.shape[1:])}; give what they imitate as --data"
+        )
+    import_tensorflow()
+    measure(flags, source, images, data)
+
+
 def main(args=None):
-    flags = parse_flags(args)
-
-    def command():
-        is_file = flags.what.endswith(ARRAYS)
-        if is_file and flags.checkpoint:
-            raise UsageError(f"--checkpoint is for a run; {flags.what} is none")
-        checkpoint = {"checkpoint": flags.checkpoint}
-        source = None if is_file else find_source(flags.what, flags.logdir, **checkpoint)
-        check_seed(flags.seed)
-        if is_file and flags.select != "plain":
-            raise UsageError(f"--select is for networks; {flags.what} is a file of images")
-        for flag in ("nearest", "uncovered"):
-            if grid := getattr(flags, flag):
-                if Path(grid).suffix != ".png":
-                    raise UsageError(f"--{flag} is {grid}; it must end in .png")
-                check_out(grid)
-        images = load_images(flags.what) if is_file else None
-        config = source and source.config or TrainConfig()
-        size, mode = config.image_size, config.color_mode
-        if images is not None and flags.data:  # pictures are brought to what imitates them
-            size, mode = images.shape[1:3], MODE_OF[images.shape[3]]
-        data = load_data(flags.data or config.data, size, mode)
-        if images is not None and images.shape[1:] != data.images.shape[1:]:
-            raise UsageError(
-                f"{flags.what} holds images {list(images.shape[1:])} and {data.name} "
-                f"{list(data.images.shape[1:])}; give what they imitate as --data"
-            )
-        import_tensorflow()
-        measure(flags, source, images, data)
-
-    run_command(command, debug=flags.debug)
+    run_command(measure_what, parse_flags(args))
 
 
 def measure(flags, source, images, data):

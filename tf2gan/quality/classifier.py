@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tf2gan.data.arrays import check_unchanged
+from tf2gan.data.arrays import blocks, check_unchanged
 from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
 from tf2gan.devices.precision import choose_dtype
@@ -59,13 +59,11 @@ class Classifier:
 
         With `rows` only those images, in their order.
         """
-        rows, blocks = np.arange(len(pixels)) if rows is None else rows, []
-        with ProgressBar("looking at images", len(rows)) as bar:
-            for i in range(0, len(rows), BLOCK):
-                check_unchanged(pixels)
-                blocks.append(self._evaluate(pixels[rows[i : i + BLOCK]]))
-                bar.advance(BLOCK)
-        features, logits = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        rows, found = np.arange(len(pixels)) if rows is None else rows, []
+        for block in blocks(rows, BLOCK, "looking at images"):
+            check_unchanged(pixels)
+            found.append(self._evaluate(pixels[block]))
+        features, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return features, tf.nn.softmax(logits).numpy()
 
     def features(self, images):
@@ -85,10 +83,10 @@ def build_classifier(classes, image_size=(28, 28), channels=1):
     """Builds the network: images `[B, H, W, C]` in [-1, 1] -> logits `[B, classes]`."""
     height, width = image_size
     stride = max(1, round(math.sqrt(height * width) / SIDE))
-    blocks = []
+    convolutions = []
     for number, filters in enumerate((32, 64, 64)):
         step = stride if number == 0 else 1
-        blocks += [
+        convolutions += [
             layers.Conv2D(filters, 2 * step + 1, strides=step, padding="same"),
             layers.Activation("relu"),
             layers.MaxPooling2D(),
@@ -96,7 +94,7 @@ def build_classifier(classes, image_size=(28, 28), channels=1):
     return keras.Sequential(
         [
             keras.Input((height, width, channels)),
-            *blocks,
+            *convolutions,
             layers.Flatten(),
             layers.Dense(FEATURES, activation="relu", name="features"),
             layers.Dropout(0.3),
@@ -176,9 +174,8 @@ def distorted(images, transforms):
 def data_key(data):
     """A hash of what a data set's classifier is trained on: its training images and labels."""
     digest = hashlib.sha256()
-    for i in range(0, len(data.images), BLOCK):
-        check_unchanged(data.images)
-        digest.update(np.ascontiguousarray(data.images[i : i + BLOCK]))
+    for block in blocks(data.images, BLOCK):
+        digest.update(np.ascontiguousarray(block))
     if data.has_classes:
         digest.update(np.ascontiguousarray(data.labels, dtype="<i8"))
     if data.images.shape[1:] != (28, 28, 1):
@@ -246,20 +243,20 @@ def _train_and_keep(data, classes, path):
     return model
 
 
+def train_again(flags):
+    """Trains the classifier of the package again, in its place."""
+    data = load_data("mnist")
+    model = train_classifier(data.images, data.labels, len(data.class_names))
+    with replacing(MNIST_WEIGHTS) as partial:
+        model.save(partial)
+    accuracy = Classifier(model).accuracy(data.test_images, data.test_labels)
+    print(f"{MNIST_WEIGHTS}: {accuracy:.2%} of the test images right; key {data_key(data)}")
+
+
 def main(args=None):
     prog = "python -m tf2gan.quality.classifier"
     parser = Parser(prog=prog, description="Train the bundled classifier again, in its place.")
-    parser.parse_args(args)
-
-    def command():
-        data = load_data("mnist")
-        model = train_classifier(data.images, data.labels, len(data.class_names))
-        with replacing(MNIST_WEIGHTS) as partial:
-            model.save(partial)
-        accuracy = Classifier(model).accuracy(data.test_images, data.test_labels)
-        print(f"{MNIST_WEIGHTS}: {accuracy:.2%} of the test images right; key {data_key(data)}")
-
-    run_command(command, debug=False)
+    run_command(train_again, parser.parse_args(args))
 
 
 if __name__ == "__main__":

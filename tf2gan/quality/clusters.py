@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf2gan.data.arrays import check_unchanged
+from tf2gan.data.arrays import blocks, check_unchanged
 from tf2gan.data.dataset import subset
 
 FITTED = 20_000  # images that the centres are found from
@@ -31,10 +31,7 @@ def cluster(images, count, *, seed=0):
         nearest = _nearest(few, centres)
         for number in np.unique(nearest):
             centres[number] = few[nearest == number].mean(0)
-    found = []
-    for i in range(0, len(images), BLOCK):
-        check_unchanged(images)
-        found.append(_nearest(_small(images[i : i + BLOCK]), centres))
+    found = [_nearest(_small(block), centres) for block in blocks(images, BLOCK)]
     return np.concatenate(found)
 
 

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.utils.progress_bar import ProgressBar
+from tf2gan.data.arrays import blocks
 
 NEIGHBOURS = 3  # k of precision and recall
 BLOCK = 1000  # points compared with all others at once
@@ -72,13 +72,11 @@ def coverage(real, fake, real_radii=None):
     fake, fake_radii = tf.constant(fake), tf.constant(neighbour_radii(fake))
     squares = tf.reduce_sum(fake**2, 1)
     covered, among = [], np.zeros(len(fake), bool)
-    with ProgressBar("comparing images", len(real)) as bar:
-        for i in range(0, len(real), BLOCK):  # each distance once, for both figures
-            block = slice(i, i + BLOCK)
-            of_real, of_fake = _within(real[block], real_radii[block], fake, squares, fake_radii)
-            covered.append(of_real.numpy())
-            among |= of_fake.numpy()
-            bar.advance(BLOCK)
+    pairs = zip(blocks(real, BLOCK, "comparing images"), blocks(real_radii, BLOCK), strict=True)
+    for block, radii in pairs:  # each distance once, for both figures
+        of_real, of_fake = _within(block, radii, fake, squares, fake_radii)
+        covered.append(of_real.numpy())
+        among |= of_fake.numpy()
     return among, np.concatenate(covered)
 
 
@@ -97,12 +95,8 @@ def _rowwise(reduce, points, others, *more):
     """Applies `reduce` to blocks of points and all `others`: memory stays bounded."""
     others, more = tf.constant(others), map(tf.constant, more)
     given = (others, tf.reduce_sum(others**2, 1), *more)
-    reduced = []
-    with ProgressBar("comparing images", len(points)) as bar:
-        for i in range(0, len(points), BLOCK):
-            reduced.append(reduce(points[i : i + BLOCK], *given).numpy())
-            bar.advance(BLOCK)
-    return np.concatenate(reduced)
+    every = blocks(points, BLOCK, "comparing images")
+    return np.concatenate([reduce(block, *given).numpy() for block in every])
 
 
 # Traced here, once for all sets: TensorFlow warns on the terminal of functions made in a loop.

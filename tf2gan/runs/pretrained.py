@@ -83,27 +83,27 @@ def pack(networks, origin, path):
                     weights.create_dataset(weight.name, data=array, **packed)
 
 
+def pack_run(flags):
+    """Packs the networks of a run into the package, in place of those that are there."""
+    from tf2gan.runs.checkpoints import best_figures, restore_networks
+
+    config = TrainConfig.read(flags.run)
+    path = file_of(config.data)
+    if (config.size, config.channels) != ((28, 28), 1):
+        raise UsageError(f"{flags.run} is not for images of 28x28, grayscale")
+    *networks, step, _ = restore_networks(flags.run, "best")
+    figures = {"config": json.loads(config.to_json()), **best_figures(flags.run), "step": step}
+    with replacing(path) as partial:
+        pack(networks, figures, partial)
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    print(f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
+
+
 def main(args=None):
     prog = "python -m tf2gan.runs.pretrained"
     parser = Parser(prog=prog, description="Pack a run's networks into the package.")
     parser.add_argument("run", metavar="RUN", help="a run's path")
-    flags = parser.parse_args(args)
-
-    def command():
-        from tf2gan.runs.checkpoints import best_figures, restore_networks
-
-        config = TrainConfig.read(flags.run)
-        path = file_of(config.data)
-        if (config.size, config.channels) != ((28, 28), 1):
-            raise UsageError(f"{flags.run} is not for images of 28x28, grayscale")
-        *networks, step, _ = restore_networks(flags.run, "best")
-        figures = {"config": json.loads(config.to_json()), **best_figures(flags.run), "step": step}
-        with replacing(path) as partial:
-            pack(networks, figures, partial)
-        print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
-        print(f"SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
-
-    run_command(command, debug=False)
+    run_command(pack_run, parser.parse_args(args))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Which latent makes a picture: the nearest that a generator comes to it, and the way there."""
+"""GAN inversion: projects a picture into latent space, to the latent of the nearest image."""
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf2gan.data.images import to_pixels, to_unit
+from tf2gan.networks.models import LATENT_SIZE
 from tf2gan.networks.polyphase import evaluate
-from tf2gan.sampling.sampler import BLOCK, LATENT_SIZE, gaussian, sample_latents, uniform
+from tf2gan.sampling.sampler import evaluate_in_blocks, gaussian, sample_latents, uniform
 
 CANDIDATES = 1024  # latents drawn at first; the nearest of them are the starts
 STARTS = 4  # of each target: descent ends in another hollow from each
@@ -67,11 +68,7 @@ class Inversion:
 
     def _first_points(self, targets, starts, seed):
         latents = sample_latents(CANDIDATES, seed=seed)
-        images = [
-            evaluate(self._generator, latents[i : i + BLOCK], training=False)
-            for i in range(0, CANDIDATES, BLOCK)
-        ]
-        candidates = np.concatenate(images).reshape(CANDIDATES, -1)
+        candidates = evaluate_in_blocks(self._generator, latents).reshape(CANDIDATES, -1)
         flat = targets.reshape(len(targets), -1)
         squares = (flat**2).sum(1)[:, None] + (candidates**2).sum(1) - 2 * flat @ candidates.T
         nearest = np.argsort(squares, 1)[:, :starts].reshape(-1)

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from tf2gan.data.arrays import blocks
 from tf2gan.data.images import to_pixels, to_unit
 from tf2gan.networks.latents import SAMPLES, draw_latents
 from tf2gan.networks.models import LATENT_SIZE
@@ -20,6 +21,12 @@ def sample_latents(count, *, seed):
         for block in range(-(-count // BLOCK))
     ]
     return tf.concat(blocks, 0)[:count]
+
+
+def evaluate_in_blocks(network, inputs, **how):
+    """The outputs of a network, in inference mode, for any number of inputs; an array."""
+    every = blocks(inputs, BLOCK)
+    return np.concatenate([evaluate(network, block, training=False, **how) for block in every])
 
 
 class Sampler:
@@ -53,26 +60,13 @@ class Sampler:
 
     def at(self, latents):
         """Returns the images of given latents `[N, 100]`: uint8 `[N, H, W, C]`."""
-        blocks = [
-            evaluate(self._generator, latents[i : i + BLOCK], training=False, dtype=self._dtype)
-            for i in range(0, len(latents), BLOCK)
-        ]
-        return to_pixels(np.concatenate(blocks))
+        return to_pixels(evaluate_in_blocks(self._generator, latents, dtype=self._dtype))
 
     def scores(self, pixels):
         """Returns the discriminator's logits `[N]` of uint8 images `[N, H, W, C]`."""
         images = to_unit(pixels.astype(np.float32))
-        blocks = [
-            evaluate(
-                self._discriminator,
-                images[i : i + BLOCK],
-                training=False,
-                dtype=self._dtype,
-                logits=True,
-            )
-            for i in range(0, len(images), BLOCK)
-        ]
-        return np.concatenate(blocks)[:, 0]
+        how = {"dtype": self._dtype, "logits": True}
+        return evaluate_in_blocks(self._discriminator, images, **how)[:, 0]
 
     def blocks(self, count, seed, use=SAMPLES, *, bar=None):
         """Yields (pixels uint8 `[n, H, W, C]`, logits float32 `[n]`), `count` images in all.

@@ -162,7 +162,7 @@ HYPERPARAMETERS = {field.name: field for field in dataclasses.fields(Recipe)}
 RECIPES = {
     # The original's, to the letter; tests/golden holds it to twelve recorded iterations.
     "classic": Recipe(),
-    # What was tried, and what it gave: docs/quality.md.
+    # What was tried, and what it gave: docs/experiments.md.
     "modern": Recipe(
         optimizer="adam",
         d_learning_rate=0.0006,

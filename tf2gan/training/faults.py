@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import signal
 import types
 
 import tensorflow as tf
@@ -55,6 +56,14 @@ def _told(error, run, strategy, session):
 def _unforeseen(run, reason, kept, command):
     return Tf2ganError(
         f"{run} stopped ({reason}); {kept}; go on with {command} (--debug shows where it stopped)"
+    )
+
+
+def stopped(run, step, total, received):
+    """What ends a run that saved and stops: a signal here, or on another machine (None)."""
+    return Stopped(
+        f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
+        received or signal.SIGTERM,
     )
 
 

@@ -18,12 +18,12 @@ from tf2gan.devices import strategy as strategies
 from tf2gan.devices.precision import choose_dtype, computing_gpus
 from tf2gan.gan import GAN
 from tf2gan.runs.checkpoints import Checkpoints
-from tf2gan.runs.folders import create_run, resume_command
+from tf2gan.runs.folders import create_run
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import artifacts
 from tf2gan.training.evaluation import Evaluation, find_ruler
-from tf2gan.training.faults import check_finite, told_on_one_line
+from tf2gan.training.faults import check_finite, stopped, told_on_one_line
 from tf2gan.training.progress import Progress
 from tf2gan.training.runner import Runner
 from tf2gan.training.signals import StopSignals
@@ -220,38 +220,34 @@ def _loop(session, step):
     run, job, config = session.run, session.job, session.job.config
     runner, summaries, evaluation = session.runner, session.summaries, session.evaluation
     evaluate_every, quality = evaluation_steps(config, job.data), None
-    progress = Progress(step, job.total, batch=config.batch, evaluate_every=evaluate_every)
-    for number, window in enumerate(windows(config, job.data, step)):
-        # The second window, for the first warms up; or the only one.
-        profiling = job.profile and (number == 1 or number == 0 and window.end == job.total)
-        with artifacts.profile_of(run, step) if profiling else contextlib.nullcontext():
-            metrics = runner.run(window.images, window.rows)
-        trained, step = f"steps {step + 1} to {window.end}", window.end
-        last = step == job.total
-        stopping = replicas.any_machine(job.strategy, session.stop.received)
-        drawing = last or step % config.image_every == 0
-        evaluating = evaluation and (last or step % evaluate_every == 0)
-        saving = last or stopping or step % config.checkpoint_every == 0
+    with Progress(step, job.total, batch=config.batch, evaluate_every=evaluate_every) as progress:
+        for number, window in enumerate(windows(config, job.data, step)):
+            # The second window, for the first warms up; or the only one.
+            profiling = job.profile and (number == 1 or number == 0 and window.end == job.total)
+            with artifacts.profile_of(run, step) if profiling else contextlib.nullcontext():
+                metrics = runner.run(window.images, window.rows)
+            trained, step = f"steps {step + 1} to {window.end}", window.end
+            last = step == job.total
+            stopping = replicas.any_machine(job.strategy, session.stop.received)
+            drawing = last or step % config.image_every == 0
+            evaluating = evaluation and (last or step % evaluate_every == 0)
+            saving = last or stopping or step % config.checkpoint_every == 0
 
-        check_finite(run, trained, metrics, session.gan if evaluating or saving else None)
-        metrics["speed/images_per_second"] = progress.window(step, metrics)
-        summaries.scalars(metrics, step)
-        if drawing:
-            session.pictures.write(step)
-        if evaluating and (quality := evaluation.at(step)):
-            progress.quality(step, quality)
-            session.checkpoints.keep_best(quality)
-        if last:
-            artifacts.end(session.gan, run, summaries, evaluation, quality, progress.mean_speed)
-        if saving:
-            session.save()
-        if stopping and not last:
-            raise Stopped(
-                f"stopped and saved at step {step} of {job.total}; "
-                f"go on with: {resume_command(run)}",
-                session.stop.received or signal.SIGTERM,
-            )
-        progress.resume(evaluated=bool(evaluating))
+            check_finite(run, trained, metrics, session.gan if evaluating or saving else None)
+            metrics["speed/images_per_second"] = progress.window(step, metrics)
+            summaries.scalars(metrics, step)
+            if drawing:
+                session.pictures.write(step)
+            if evaluating and (quality := evaluation.at(step)):
+                progress.quality(step, quality)
+                session.checkpoints.keep_best(quality)
+            if last:
+                artifacts.end(session.gan, run, summaries, evaluation, quality, progress.mean_speed)
+            if saving:
+                session.save()
+            if stopping and not last:
+                raise stopped(run, step, job.total, session.stop.received)
+            progress.resume(evaluated=bool(evaluating))
     print(progress.costs())
 
 
@@ -265,10 +261,8 @@ def _assist(job):
             for window in windows(job.config, job.data, int(runner.gan.step.numpy())):
                 runner.run(window.images, window.rows)
                 if replicas.any_machine(job.strategy, stop.received):
-                    raise Stopped(
-                        f"stopped after step {window.end}; the chief saves",
-                        stop.received or signal.SIGTERM,
-                    )
+                    message = f"stopped after step {window.end}; the chief saves"
+                    raise Stopped(message, stop.received or signal.SIGTERM)
     except Tf2ganError:
         raise
     except Exception as error:

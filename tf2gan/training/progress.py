@@ -4,14 +4,16 @@ import datetime
 import sys
 import time
 
-import keras
+from tf2gan.utils.progress_bar import ProgressBar
 
 PATIENCE = 10  # seconds of steps before how long the rest takes is said
 SOON = 60  # seconds: an evaluation that comes sooner is waited for, since it may be what takes long
 
 
 class Progress:
-    """Reports the windows of a run: a bar with ETA on a terminal, one plain line each elsewhere.
+    """Reports the windows of a run: a bar on a terminal, one plain line each elsewhere.
+
+    While entered the bar is drawn, below whatever else is printed.
 
     Args:
       first: steps done before this process started.
@@ -30,30 +32,34 @@ class Progress:
         self._evaluations = []  # seconds of each, with what else was done around its window
         self._around = 0.0  # seconds around all other windows
         self._said = False
-        self._bar = None
-        if sys.stdout.isatty():
-            shown = ["loss/d", "loss/g", "images/s"]
-            self._bar = keras.utils.Progbar(total - first, stateful_metrics=shown, unit_name="step")
+        self._bar = ProgressBar("training", total - first, lasting=True)
+
+    def __enter__(self):
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *exception):
+        self._bar.__exit__(*exception)
 
     def window(self, step, metrics):
         """Shows the window that ended at `step` and returns its images per second."""
         now = time.perf_counter()
         seconds = now - self._time
-        speed = (step - self._step) * self._batch / seconds
+        steps = step - self._step
+        speed = steps * self._batch / seconds
         self._step, self._seconds, self.windows = step, self._seconds + seconds, self.windows + 1
         self._time = now
         self._warm = self._warm or (step, self._seconds)
-        shown = [("loss/d", metrics["loss/d"]), ("loss/g", metrics["loss/g"]), ("images/s", speed)]
-        if self._bar is not None:
-            self._bar.update(step - self._first, shown)
-        else:
-            values = "  ".join(f"{name} {value:.4g}" for name, value in shown)
+        shown = {"loss/d": metrics["loss/d"], "loss/g": metrics["loss/g"], "images/s": speed}
+        values = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        self._bar.advance(steps, f"{step}/{self._total}  {values}")
+        if not sys.stdout.isatty():
             print(f"step {step}/{self._total}  {values}", flush=True)
         return speed
 
     def quality(self, step, quality):
         """Shows a measurement of quality."""
-        self._line(f"step {step}/{self._total}  {quality.line()}")
+        print(f"step {step}/{self._total}  {quality.line()}", flush=True)
 
     def resume(self, *, evaluated=False):
         """Starts the next window's clock: what was written since the last is none of its speed.
@@ -68,7 +74,7 @@ class Progress:
         rest = None if self._said else self.forecast()
         if rest is not None:
             self._said = True
-            self._line(f"{duration(rest)} to go, until {clock(rest)}")
+            print(f"{duration(rest)} to go, until {clock(rest)}", flush=True)
 
     def forecast(self):
         """Seconds that the rest of the run will take; None while that cannot be told.
@@ -100,11 +106,6 @@ class Progress:
         around = time.perf_counter() - self._began - self._seconds
         share = around / self._seconds
         return f"steps {self._seconds:.1f} s; around them {around:.1f} s ({share:.1%})"
-
-    def _line(self, text):
-        if self._bar is not None:
-            print()
-        print(text, flush=True)
 
 
 def duration(seconds):

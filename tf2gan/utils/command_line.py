@@ -22,12 +22,10 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, **settings)
 
-    def add_debug(self):
+    def parse_args(self, args=None, namespace=None):
         self.add_argument(
             "--debug", action="store_true", help="show a traceback when something is wrong"
         )
-
-    def parse_args(self, args=None, namespace=None):
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             flags = [flag for action in self._actions for flag in action.option_strings]
@@ -46,24 +44,24 @@ def typed(script):
     return [f"tf2gan-{script}"] if installed else ["python", f"{script}.py"]
 
 
-def run_command(command, *, debug):
-    """Calls `command()`; an error of the user's becomes one line and the exit status.
+def run_command(command, flags):
+    """Calls `command(flags)`; an error of the user's becomes one line and the exit status.
 
-    2 for what was typed, 1 for what happened on the way; with `debug`, a traceback instead. 128 and
-    the signal's number for a run that a signal stopped.
+    2 for what was typed, 1 for what happened on the way; with `--debug`, a traceback instead. 128
+    and the signal's number for a run that a signal stopped.
     """
     try:
-        command()
+        command(flags)
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(stopped.exit_status)
     except Tf2ganError as error:
-        if debug:
+        if flags.debug:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
     except OSError as error:  # a disk that is full, a folder that cannot be written
-        if debug:
+        if flags.debug:
             raise
         where = f" ({error.filename})" if error.filename else ""
         print(f"error: {error.strerror or brief(error)}{where}", file=sys.stderr)
