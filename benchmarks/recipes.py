@@ -1,9 +1,9 @@
 """Tries training recipes and measures what they give: python benchmarks/recipes.py NAME [NAME ...]
 
-Every name of `VARIANTS` is the recipe `modern` with some values `--set`, and three of them
-(`KINDS`) with a change of the step; most are what was tried and dropped (docs/experiments.md has the
-table). Each is trained for `--epochs` and measured twice an epoch, a JSON line each; `--total` is
-the length of the run over which the rates fall, so that the beginning of a longer run can be tried.
+Every name of `VARIANTS` is the recipe `modern` with some hyperparameters set, and three of them
+(`KINDS`) with a change of the step; most are what was tried and dropped (docs/experiments.md has
+the table). Each is trained for `--epochs` and measured twice an epoch, a JSON line each; `--total`
+is the length of the run over which the learning rates decay: the beginning of a longer run.
 """
 
 import argparse

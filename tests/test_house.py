@@ -1,6 +1,7 @@
 """The order of the house: imports run one way, names load late, documents say what there is."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from conftest import ROOT
 from markdown_it import MarkdownIt
 
 import generate
+import tf2gan
 import train
 
 FLOORS = [  # drawn from the top; each imports from floors below it alone
@@ -94,8 +96,6 @@ def test_public_names_are_loaded_when_they_are_first_used():
         "assert all(callable(getattr(tf2gan, name)) for name in tf2gan.__all__)\n"
     )
     subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
-    import tf2gan
-
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         tf2gan.nonsense  # noqa: B018
 
@@ -105,6 +105,15 @@ def test_the_code_is_linted_and_laid_out():
         ruff = [sys.executable, "-m", "ruff", *check, "--no-cache", str(ROOT)]
         result = subprocess.run(ruff, capture_output=True, text=True)
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_an_editor_knows_the_public_names():
+    """Their arguments and results; and that wrong ones are found (`warn_unused_ignores`)."""
+    mypy = [sys.executable, "-m", "mypy", f"--cache-dir={os.devnull}"]
+    result = subprocess.run(mypy, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    stated = (ROOT / "tests" / "public_types.py").read_text()
+    assert [name for name in tf2gan.__all__ if f"tf2gan.{name}" not in stated] == []
 
 
 def test_no_line_is_too_long_to_read():

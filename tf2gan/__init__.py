@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # for editors and type checkers: the names below, loaded when
     from tf2gan.settings.config import TrainConfig as TrainConfig
     from tf2gan.training.loop import resume as resume
     from tf2gan.training.loop import train as train
+    from tf2gan.utils.errors import DataError as DataError
+    from tf2gan.utils.errors import Tf2ganError as Tf2ganError
+    from tf2gan.utils.errors import UsageError as UsageError
 
 kernels.set_defaults()  # before anything of this package imports TensorFlow
 
@@ -34,6 +37,9 @@ _MODULES = {  # public name: the module that holds it
     "load_pretrained": "runs.pretrained",
     "train": "training.loop",
     "resume": "training.loop",
+    "Tf2ganError": "utils.errors",
+    "UsageError": "utils.errors",
+    "DataError": "utils.errors",
 }
 __all__ = list(_MODULES)
 

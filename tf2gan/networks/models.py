@@ -13,9 +13,12 @@ from keras import layers
 from tf2gan.settings.sizes import read_size
 
 LATENT_SIZE = 100
+ImageSize = int | str | tuple[int, int]  # N, "HxW" or (H, W)
 
 
-def build_generator(image_size=28, channels=1, *, seed=None):
+def build_generator(
+    image_size: ImageSize = 28, channels: int = 1, *, seed: int | None = None
+) -> keras.Sequential:
     """Builds the generator: latents `[B, 100]` in U(-1, 1) -> images `[B, H, W, C]` in [-1, 1].
 
     Source: the original's `generator_model`.
@@ -47,7 +50,9 @@ def build_generator(image_size=28, channels=1, *, seed=None):
     )
 
 
-def build_discriminator(image_size=28, channels=1, *, seed=None):
+def build_discriminator(
+    image_size: ImageSize = 28, channels: int = 1, *, seed: int | None = None
+) -> keras.Sequential:
     """Builds the discriminator: images `[B, H, W, C]` in [-1, 1] -> probability of real `[B, 1]`.
 
     Source: the original's `discriminator_model`. The arguments are `build_generator`'s.

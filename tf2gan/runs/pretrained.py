@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 
 from tf2gan.networks.models import build_discriminator, build_generator
@@ -29,7 +30,7 @@ def file_of(name):
     return FOLDER / f"{name}_networks.h5"
 
 
-def load_pretrained(name="mnist"):
+def load_pretrained(name: str = "mnist") -> tuple[keras.Sequential, keras.Sequential]:
     """Returns (generator, discriminator) as plain Keras models, trained and ready to draw.
 
     They are kept in float16 and computed in float32. How they were trained: `read_pretrained`.

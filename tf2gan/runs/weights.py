@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import os
 import zipfile
 from pathlib import Path
 
@@ -18,10 +19,10 @@ CONFIG_MOST = 1 << 20  # bytes of a model's description
 NETWORKS = ("generator", "discriminator")  # each a file NAME.keras in a run folder
 
 
-def load_run(path):
+def load_run(path: str | os.PathLike) -> tuple[keras.Model, keras.Model]:
     """Returns (generator, discriminator) of a run folder, as plain Keras models.
 
-    They are the weights of the newest checkpoint (of the generator, the running average where the
+    They are the weights of the newest checkpoint (of the generator, the moving average where the
     recipe has one), read from `generator.keras` and `discriminator.keras`.
     """
     models = []
@@ -36,7 +37,7 @@ def load_run(path):
     return tuple(models)
 
 
-def load_weights(model, path):
+def load_weights(model: keras.Model, path: str | os.PathLike) -> None:
     """Loads weights into a model: a `.keras` or `.weights.h5` file, or the original's HDF5 file.
 
     Only arrays are read, never a model's configuration: a stranger's file cannot run code.

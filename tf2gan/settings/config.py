@@ -150,12 +150,12 @@ class TrainConfig:
             )
 
     @property
-    def size(self):
+    def size(self) -> tuple[int, int]:
         """(height, width) of the images in pixels."""
         return self.image_size or (28, 28)
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         """1 for grey images, 3 for coloured ones."""
         return COLOR_MODES[self.color_mode or "grayscale"]
 
@@ -174,17 +174,17 @@ class TrainConfig:
         )
 
     @property
-    def title(self):
+    def title(self) -> str:
         """The recipe, and what was set otherwise."""
         changed = differences(self.recipe, self.recipe_values)
         return self.recipe + (f" with {changed}" if changed else "")
 
-    def to_json(self):
+    def to_json(self) -> str:
         """Returns the configuration as indented JSON text."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
-    def from_json(cls, text):
+    def from_json(cls, text: str) -> "TrainConfig":
         """Builds the configuration that `to_json` wrote; `UsageError` when it is not one."""
         try:
             return cls.from_dict(json.loads(text))
@@ -192,7 +192,7 @@ class TrainConfig:
             raise UsageError(f"it is no JSON ({error})") from error
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict) -> "TrainConfig":
         """Builds the configuration of such JSON, parsed."""
         if not isinstance(values, dict):
             raise UsageError("it holds no JSON object")
@@ -209,7 +209,7 @@ class TrainConfig:
         return cls(**{**values, "recipe_values": recipe})
 
     @classmethod
-    def read(cls, run):
+    def read(cls, run: str | os.PathLike) -> "TrainConfig":
         """Reads a run's `config.json`; `Tf2ganError` when it is damaged or a newer version's."""
         path = Path(run) / "config.json"
         try:
@@ -219,7 +219,7 @@ class TrainConfig:
         except UsageError as error:
             raise Tf2ganError(f"{path} is not a configuration of this tf2gan: {error}") from error
 
-    def resumed(self, **changes):
+    def resumed(self, **changes) -> "TrainConfig":
         """Returns the configuration a run resumes with; refuses by name what contradicts it."""
         own = dataclasses.asdict(self.recipe_values)
         for name, value in changes.pop("recipe_values", {}).items():
