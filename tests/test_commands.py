@@ -153,7 +153,7 @@ def test_generate_from_weights(trained, tmp_path, monkeypatch):
             ["--checkpoint", "best"],
             "has no best checkpoint: its quality was not measured; choose latest",
         ),
-        (["--select", "rejection"], "the data set has no test part; use nice"),
+        (["--select", "rejection"], "the data set has no test set; use nice"),
         (["--out", "a.jpg"], "a.jpg ends in .jpg"),
         (["--discriminator-weights", "README.md"], "goes with a file of weights"),
         (["--weights", "README.md"], "README.md holds no weights of the generator"),

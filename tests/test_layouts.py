@@ -257,7 +257,7 @@ def test_what_lies_beside_the_parts_is_left_out_with_a_word(tmp_path, capfd):
     files = {**picture_files(), "extra/0/a.png": png(X[0]), "sample.png": png(X[0])}
     check(load_data(write(tmp_path, files)), *SORTED)
     assert capfd.readouterr().err == (
-        "warning: 2 of 36 pictures lie outside the training and the test part and are left out: "
+        "warning: 2 of 36 pictures lie outside the training and the test set and are left out: "
         "extra/0/a.png, sample.png\n"
     )
 
@@ -290,7 +290,7 @@ def test_a_class_of_the_test_part_alone(tmp_path, capfd):
     files = {**picture_files(), "test/owl/0.png": png(XT[0])}
     loaded = load_data(write(tmp_path, files))
     assert len(loaded.test_images) == 11 and loaded.test_labels is None
-    assert "warning: class owl is in the test part alone" in capfd.readouterr().err
+    assert "warning: class owl is in the test set alone" in capfd.readouterr().err
 
 
 def test_damaged_pictures_are_counted_and_named(tmp_path, capfd):
@@ -720,7 +720,7 @@ def test_a_label_without_a_name_beside_names_of_files(tmp_path):
 
 
 def test_kaggles_folder(tmp_path):
-    """A test part without labels, and a table that is none of images."""
+    """A test set without labels, and a table that is none of images."""
     write(tmp_path, {"train.csv": csv(X, Y), "sample_submission.csv": b"ImageId,Label\n1,0\n"})
     test = "\n".join(",".join(map(str, image.ravel())) for image in XT)
     write(

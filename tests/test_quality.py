@@ -225,7 +225,7 @@ def few(mnist, count, **parts):
 
 
 def test_what_is_measured_against(mnist, ruler, monkeypatch):
-    """The test part where it has a hundred images; otherwise half of the training images."""
+    """The test set where it has a hundred images; otherwise half of the training images."""
     monkeypatch.setattr(rulers, "load_classifier", lambda data: (ruler.classifier, ruler.name))
     tests = mnist.test_images[:120]
     with_tests = rulers.Ruler(few(mnist, 300, test_images=tests))

@@ -276,7 +276,7 @@ def four_steps(small, tmp_path_factory):
 
 @pytest.fixture
 def judged_run(four_steps, tmp_path):
-    """A run of four steps whose step 4 was the best, to go on with."""
+    """A run of four steps whose step 4 was the best, to resume with."""
     judged[:], run = four_steps
     with judging():
         yield shutil.copytree(run, tmp_path / run.name)
@@ -522,7 +522,7 @@ def test_what_was_trained_is_saved_before_a_fault_ends_the_run(
     fault = Mock(side_effect=TypeError("float() of a\nmirrored variable"))
     said = (
         rf"\(TypeError: float.. of a mirrored variable\); what was trained is saved, {step} steps; "
-        "go on with python train.py.*--resume"
+        "resume with python train.py.*--resume"
     )
     with monkeypatch.context() as patch:
         patch.setattr(evaluation.Evaluation, where, fault)
@@ -554,7 +554,7 @@ def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
     assert checkpoint_steps(tmp_path / "00000-digits-classic") == [4]
     monkeypatch.setattr(training.artifacts, "begin", Mock(side_effect=KeyError("graph")))
     with pytest.raises(
-        Tf2ganError, match="KeyError: 'graph'.*; no checkpoint was saved yet; go on with"
+        Tf2ganError, match="KeyError: 'graph'.*; no checkpoint was saved yet; resume with"
     ):
         tf2gan.train(TrainConfig(**small), tmp_path)
 

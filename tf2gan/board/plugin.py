@@ -1,4 +1,4 @@
-"""The tab GAN of TensorBoard: all steps of all runs, and the networks under one's hands.
+"""The tab GAN of TensorBoard: all steps of all runs, interactive controls for the networks.
 
 TensorBoard may be open to a network, so a request is a stranger's: it names a run that was found
 below the logdir, a step or checkpoint that the run has, numbers within bounds; it never names a

@@ -17,29 +17,31 @@ from tf2gan.utils.messages import shown
 
 DESCRIPTIONS = {
     "loss/d": "D's binary cross-entropy over real and generated images; 0.69 is a guess",
-    "loss/g": "G's: the cross-entropy of D saying *real* of generated images",
+    "loss/g": "G's binary cross-entropy, non-saturating: generated images are labelled real",
     "score/real": "the probability of *real* that D gives to real images, on average",
     "score/fake": "the probability of *real* that D gives to generated images, on average",
-    "accuracy/real": "the share of real images that D recognises",
-    "accuracy/fake": "the share of generated images that D recognises",
-    "gradient_norm/d": "the Euclidean norm of all of D's gradients together",
-    "gradient_norm/g": "the Euclidean norm of all of G's gradients together",
+    "accuracy/real": "the share of real images, all of the training set, that D classifies rightly",
+    "accuracy/fake": "the share of generated images that D classifies rightly",
+    "gradient_norm/d": "the global norm of D's gradients",
+    "gradient_norm/g": "the global norm of G's gradients",
     "speed/images_per_second": "real images trained on in a second",
     "quality/frechet": "Frechet distance of classifier features, of up to 10,000 generated and as "
     "many held-out images; lower is better",
     "quality/frechet_floor": "the same distance of real training images: a perfect generator's",
-    "quality/kid": "kernel distance of the same features, about 0 for a perfect generator at any "
-    "number of images; believe it where there are less than 500",
+    "quality/kid": "kernel inception distance (KID) with the same features, about 0 for a perfect "
+    "generator at any number of images; believe it where there are less than 500",
     "quality/precision": "the share of generated images that lie among real ones",
     "quality/precision_floor": "the same share of real training images",
-    "quality/recall": "the share of real images that lie among generated ones",
+    "quality/recall": "the share of real images that lie among generated ones: diversity; it falls "
+    "with mode dropping",
     "quality/recall_floor": "the same share, real training images in place of generated ones",
-    "quality/class_entropy": "entropy of the classes of generated images, in bits",
+    "quality/class_entropy": "entropy of the classes of generated images, in bits; it falls with "
+    "mode collapse",
     "samples/fixed": "the same 64 latents for the whole run",
     "samples/real": "the first images of the data",
-    "samples/nice": "of 1280 samples the 64 that D finds most real, best first",
+    "samples/nice": "of 1,280 samples the 64 that D finds most real, best first",
     "samples/worst": "of the same 1280 the 64 that D finds least real, worst last",
-    "samples/interpolation": "each row walks from one latent to the next; "
+    "samples/interpolation": "each row interpolates from one latent to the next; "
     "the last row leads back to the first",
     "samples/by_class": "a row for each class: samples that the classifier takes for it with a "
     "probability of 90 % or more",

@@ -67,7 +67,7 @@ def parse_flags(args=None):
         default="plain",
         help="plain (default): as they come; "
         "nice: the discriminator's best of 20 candidates an image, best first; "
-        "rejection: a candidate is kept with a chance that follows the calibrated discriminator",
+        "rejection: rejection sampling by the calibrated discriminator",
     )
     parser.add_argument(
         "--nice",
@@ -85,14 +85,14 @@ def parse_flags(args=None):
     parser.add_argument(
         "--interpolate",
         action="store_true",
-        help="walk in a closed loop of --batch images, 8 from one latent to the next: "
-        "a row each in a .png, smooth in a .gif",
+        help="interpolate between latents in a closed loop of --batch images, 8 from one to the "
+        "next: a row each in a .png, smooth in a .gif",
     )
     parser.add_argument(
         "--project",
         metavar="PICTURE",
-        help="find the latent whose image is nearest to a picture: the picture, the way from a "
-        "first guess and what came nearest; an .npz holds the latents too",
+        help="GAN inversion: find the latent whose image is nearest to a picture; writes the "
+        "picture, the way from a first guess and what came nearest; an .npz holds the latents too",
     )
     parser.add_argument(
         "--seed",

@@ -57,13 +57,13 @@ def _has_lists(labels):
 
 
 def encode(labels, test_labels=None, names=None):
-    """(indices, indices of the test part or None, names of the classes).
+    """(indices, indices of the test set or None, names of the classes).
 
     Args:
       labels, test_labels: from `as_values`; either may be None.
       names: what the classes 0, 1, … are called, where the data say so.
 
-    A class that only the test part has makes its labels None: there is nothing to compare with.
+    A class that only the test set has makes its labels None: there is nothing to compare with.
     """
     if labels is None:
         return None, None, ()
@@ -78,7 +78,7 @@ def encode(labels, test_labels=None, names=None):
         unknown = set(np.unique(test_labels).tolist()) - set(place_of)
         if unknown:
             name = shown(str(min(unknown, key=str)))
-            warn(f"class {name} is in the test part alone, which is used without its labels")
+            warn(f"class {name} is in the test set alone, which is used without its labels")
             test_labels = None
         else:
             test_labels = np.array([place_of[value] for value in test_labels.tolist()], np.int64)

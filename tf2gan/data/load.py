@@ -102,7 +102,7 @@ def _load_file(entry, where, stack, wanted):
     if entry.kind in ("zip", "tar"):
         return _load_entries(expand(entry, stack), where, entry.stem, stack, wanted)
     folder = Path(entry.path).resolve().parent
-    if entry.kind == "idx":  # its labels and its test part lie beside it
+    if entry.kind == "idx":  # its labels and its test set lie beside it
         beside = idx_beside(entry, folder)
         return load_idx([entry, *beside], where, folder.name, chosen=entry, **wanted)
     if is_records(entry):

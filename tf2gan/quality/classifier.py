@@ -105,7 +105,7 @@ def build_classifier(classes, image_size=(28, 28), channels=1):
 
 
 def train_classifier(images, labels, classes, *, seed=0):
-    """Trains a classifier from nothing on images that are turned, moved and scaled a little.
+    """Trains a classifier from nothing on images that are rotated, translated and scaled a little.
 
     Args:
       images: uint8 `[N, H, W, C]`.

@@ -1,9 +1,9 @@
-"""How good generated images are, in numbers.
+"""Metrics of generated images: which images are compared with which, by whose features.
 
-The ruler is a small classifier of the data set (`tf2gan.quality.classifier`): what Inception's
-features are for photographs, its features are for digits. Figures of different rulers, or of
-different N, cannot be compared: each names its ruler, and the real-versus-real floor stands beside
-them.
+The evaluation network, or ruler, is a small classifier of the data set
+(`tf2gan.quality.classifier`): what Inception's features are for photographs, its features are for
+digits. Figures of different rulers, or of different N, cannot be compared: each names its ruler,
+and the real-versus-real floor stands beside them.
 """
 
 import dataclasses
@@ -107,9 +107,9 @@ class Ruler:
     """Measures images against the held-out images of a data set; build it once, it is used often.
 
     Building it loads or trains its classifier; the reference is looked at when it is first used.
-    The reference is the test part. Where there is none, it is half of the training images; floor
+    The reference is the held-out set. Where there is none, it is half of the training images; floor
     and memorising then compare with the rest (the networks have seen all of them, so that images
-    learnt by heart come out well). Check `why_not` first.
+    that are memorised come out well). Check `why_not` first.
 
     Args:
       data: a `tf2gan.data.dataset.Data`.
@@ -208,8 +208,8 @@ class Ruler:
         Returns:
           (the share of images closer to their nearest one than the median test image is; than the
           closest 1 % of test images are). Fresh images of the same distribution come to 0.5 and
-          0.01, copies to 1 and 1. Without a test part copies of the reference (half of the images)
-          pass for fresh ones.
+          0.01, memorised ones to 1 and 1. Without a test set copies of the reference (half of the
+          images) pass for fresh ones.
         """
         training = self._training[0][self._rest]
         distances, _ = nearest_neighbours(self.classifier(pixels)[0], training)

@@ -201,7 +201,7 @@ def restore_networks(run, which=None, *, discriminator=True):
     check_plain(run)
     config = TrainConfig.read(run)
     shape = (config.size, config.channels)
-    # Before the checkpoints are listed: a run that goes on removes old ones.
+    # Before the checkpoints are listed: a run that is resumed removes old ones.
     networks = [build_generator(*shape), build_discriminator(*shape) if discriminator else None]
     steps, best = checkpoint_steps(run), best_checkpoint(run)
     if not steps and not best:

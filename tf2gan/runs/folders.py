@@ -128,7 +128,7 @@ def find_run(logdir, name=None, *, checkpoint=True):
 
 
 def resume_command(run):
-    """What to type to go on with a run."""
+    """What to type to resume a run."""
     return quoted([*typed("train"), *_which(run, "--resume")])
 
 

@@ -12,7 +12,7 @@ from tf2gan.sampling.sampler import evaluate_in_blocks, gaussian, sample_latents
 CANDIDATES = 1024  # latents drawn at first; the nearest of them are the starts
 STARTS = 4  # of each target: descent ends in another hollow from each
 STEPS = 200
-RATE = 0.1  # Adam's, at first; it falls to nothing along half a cosine
+LEARNING_RATE = 0.1  # Adam's; cosine decay
 FEATURES_WEIGHT = 0.1  # of the features' distance, beside the pixels'
 
 
@@ -47,7 +47,9 @@ class Inversion:
         """
         targets = to_unit(targets.astype(np.float32))
         points = keras.Variable(self._first_points(targets, starts, seed))
-        optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(RATE, steps))
+        optimizer = keras.optimizers.Adam(
+            keras.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
+        )
         wanted = tf.repeat(targets, starts, 0)
         wanted_features = self._features(wanted) if self._features else None
         count = len(targets)

@@ -11,7 +11,7 @@ from tf2gan.networks.polyphase import evaluate
 from tf2gan.utils.progress_bar import ProgressBar
 
 BLOCK = 128  # images evaluated at once: memory stays bounded, and one trace serves every batch
-INTERPOLATION_STEPS = 8  # images from one latent of a walk to the next
+INTERPOLATION_STEPS = 8  # images from one latent to the next
 
 
 def sample_latents(count, *, seed):

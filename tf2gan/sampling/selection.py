@@ -113,7 +113,7 @@ def rejection(sampler, count, *, seed, real_images):
     """
     if real_images is None:
         raise UsageError(
-            "rejection needs held-out images, and the data set has no test part; use nice"
+            "rejection sampling needs held-out images, and the data set has no test set; use nice"
         )
     real_logits = sampler.scores(subset(real_images, CALIBRATION_IMAGES))
     fake_logits = np.concatenate(

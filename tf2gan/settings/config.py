@@ -84,8 +84,8 @@ class TrainConfig:
     )
     start_from: str | None = setting(
         None,
-        "begin from trained networks, the optimizers and the step at zero: mnist (the package's "
-        "own), a run, or a file of a generator's weights",
+        "fine-tune: start from trained networks, the optimizers and the step at zero; SOURCE is "
+        "a run, mnist (the package's own), or a file of a generator's weights",
     )
     start_from_discriminator: str | None = setting(
         None, "the discriminator's weights, where --start-from is a file of a generator's"
@@ -239,7 +239,7 @@ class TrainConfig:
                     f"only {', '.join(map(flag, RESUMABLE))} can change"
                 )
         if "epochs" in changes:
-            changes.setdefault("steps", None)  # a run that was given in steps goes on in epochs
+            changes.setdefault("steps", None)  # a run that was given in steps resumes in epochs
         return dataclasses.replace(self, **changes)
 
 

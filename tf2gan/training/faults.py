@@ -33,7 +33,7 @@ def _told(error, run, strategy, session):
     if session and session.stop.received and of_tensorflow and not session.runner.whole:
         # Ctrl-C reaches every process of a terminal, so XLA's compiler as well.
         return Stopped(
-            f"stopped inside a window ({brief(error)}); {_newest(run)}; go on with: {command}",
+            f"stopped inside a window ({brief(error)}); {_newest(run)}; resume with: {command}",
             session.stop.received,
         )
     # A disk that refuses to write leaves the checkpoints as they were.
@@ -48,21 +48,21 @@ def _told(error, run, strategy, session):
     if of_tensorflow or isinstance(error, OSError):
         return Tf2ganError(
             f"{run} stopped ({reason}); its checkpoints are as they were, {_newest(run)}: "
-            f"when that is put right, go on with {command}"
+            f"when that is put right, resume with {command}"
         )
     return _unforeseen(run, reason, _newest(run), command)
 
 
 def _unforeseen(run, reason, kept, command):
     return Tf2ganError(
-        f"{run} stopped ({reason}); {kept}; go on with {command} (--debug shows where it stopped)"
+        f"{run} stopped ({reason}); {kept}; resume with {command} (--debug shows where it stopped)"
     )
 
 
 def stopped(run, step, total, received):
     """What ends a run that saved and stops: a signal here, or on another machine (None)."""
     return Stopped(
-        f"stopped and saved at step {step} of {total}; go on with: {resume_command(run)}",
+        f"stopped and saved at step {step} of {total}; resume with: {resume_command(run)}",
         received or signal.SIGTERM,
     )
 

@@ -126,7 +126,7 @@ def _tell_aside(parts, entries):
     if left_out:
         warn(
             f"{len(left_out)} of {len(entries)} pictures lie outside the training and the test "
-            f"part and are left out: {listed(left_out, 3)}"
+            f"set and are left out: {listed(left_out, 3)}"
         )
 
 
