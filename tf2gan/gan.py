@@ -119,13 +119,10 @@ class GAN:
             real_logits, fake_logits = tf.split(logits, 2)
             labels = tf.concat([tf.ones_like(real_logits), tf.zeros_like(fake_logits)], 0)
             loss = tf.reduce_mean(self._cross_entropy(labels, logits))
-        scale = self.d_optimizer.scale_loss(1.0)  # 1; in float16 what keeps gradients from 0
-        gradients = tape.gradient(loss, variables, scale)
-        if weight := self.recipe.gradient_penalty * self.recipe.penalty_every:
-            # XLA lacks the second derivative of a max-pooling in bfloat16 and float16.
-            discriminate = functools.partial(self._discriminate, pool_dtype=tf.float32)
-            how = {"weight": weight, "scale": scale, "due": r1_due}
-            gradients = add_r1(gradients, discriminate, real_images, variables, **how)
+        # Gradients of the loss times the scale: 1, but for float16, in which small ones would be 0.
+        gradients = tape.gradient(loss, variables, self.d_optimizer.scale_loss(1.0))
+        if self.recipe.gradient_penalty:
+            gradients = self._add_r1(gradients, real_images, r1_due)
         gradient_norm = apply_mean(self.d_optimizer, gradients, self.discriminator)
         return {
             "loss/d": loss,
@@ -181,6 +178,17 @@ class GAN:
     def _augment(self, images, shifts):
         """What D sees of images, real or generated."""
         return augmentation.translate(images, shifts, self.recipe.shift, self.recipe.shift_edge)
+
+    def _add_r1(self, gradients, real_images, due):
+        """D's gradients, and where `due` those of R1 too."""
+        # XLA lacks the second derivative of a max-pooling in bfloat16 and float16.
+        discriminate = functools.partial(self._discriminate, pool_dtype=tf.float32)
+        variables = [variable.value for variable in self.discriminator.trainable_variables]
+        weight = self.recipe.gradient_penalty * self.recipe.penalty_every
+        scale = self.d_optimizer.scale_loss(1.0)
+        return add_r1(
+            gradients, discriminate, real_images, variables, weight=weight, scale=scale, due=due
+        )
 
     def begin_with(self, generator_weights, discriminator_weights=None):
         """Sets the networks' weights, lists of arrays; the optimizers and the step stay as new."""
