@@ -112,7 +112,7 @@ def measurable(mnist, tmp_path_factory):
     folder = tmp_path_factory.mktemp("measurable")
     images, labels = mnist.images[:2000], mnist.labels[:2000]
     np.savez(folder / "digits.npz", x_train=images, y_train=labels)
-    key = classifier.data_key(Data("digits", images, labels, class_names=mnist.class_names))
+    key = Data("digits", images, labels, class_names=mnist.class_names).key
     (folder / "tf2gan").mkdir()
     shutil.copy(classifier.MNIST_WEIGHTS, folder / "tf2gan" / f"classifier-{key[:32]}.keras")
     with pytest.MonkeyPatch.context() as patch:

@@ -128,11 +128,11 @@ extra                                     | there is no flag 'extra'
 --resume --logdir fresh --image-size 32   | --image-size 32x32 contradicts the run, which has 28x28
 --resume --logdir fresh --color-mode rgb  | contradicts the run, which has grayscale
 --resume --logdir fresh --seed 1          | --seed 1 contradicts the run, which has 0
---resume --logdir fresh --data mnist      | --data mnist contradicts the run
+--resume --logdir fresh --data mnist      | mnist is not what the run was trained on: 4 images
 --resume --logdir fresh --name other      | --name other contradicts the run
 --resume --logdir text.txt                | text.txt cannot be read as a folder of runs
 --resume --logdir loop                    | loop cannot be read as a folder of runs
---resume 00000 --logdir gone              | 'gone.npz' is no file or folder
+--resume 00000 --logdir gone              | gone.npz is not there, and the run was trained on it
 """
 TRAIN_WITH_TENSORFLOW = """
 --data fine.npz --batch 4 --start-from text.txt    | text.txt holds no weights of the generator
@@ -265,7 +265,8 @@ def place(tmp_path_factory):
     (place / "idx-test" / "t10k-images-idx3-ubyte").write_bytes(IDX)
     Image.fromarray(IMAGES[0]).save(place / "pictures" / "a.png")
     (place / "pictures" / "a.png").write_bytes((place / "pictures" / "a.png").read_bytes()[:99])
-    fine = TrainConfig(data="fine.npz", batch=4)
+    known = {"sha256": "0", "images": 4, "classes": 0}
+    fine = TrainConfig(data="fine.npz", batch=4, data_fingerprint=known)
     write_run(place / "fresh" / "00000-a", fine.to_json())
     write_run(place / "gone" / "00000-a", TrainConfig(data="gone.npz").to_json())
     write_run(place / "broken" / "00000-a", fine.to_json()[:-20])

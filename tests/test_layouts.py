@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tf2gan.data import arrays
-from tf2gan.data.arrays import check_unchanged, fingerprint, from_arrays
+from tf2gan.data.arrays import fingerprint, from_arrays
 from tf2gan.data.files import archives, unpack
 from tf2gan.data.files.unpack import Unpacked
 from tf2gan.data.formats import decode
 from tf2gan.data.load import load_data
+from tf2gan.data.mapped import check_unchanged
 from tf2gan.utils.errors import DataError
 
 RNG = np.random.default_rng(1)

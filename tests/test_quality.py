@@ -21,7 +21,7 @@ from tf2gan.data.load import load_data
 from tf2gan.quality import __main__ as command
 from tf2gan.quality import classifier
 from tf2gan.quality import ruler as rulers
-from tf2gan.quality.classifier import MNIST_KEY, MNIST_WEIGHTS, data_key, load_classifier
+from tf2gan.quality.classifier import MNIST_KEY, MNIST_WEIGHTS, load_classifier
 from tf2gan.quality.clusters import cluster
 from tf2gan.quality.metrics import (
     classifier_score,
@@ -116,7 +116,7 @@ def test_classifier_score_is_between_1_and_the_number_of_classes():
 
 
 def test_the_bundled_classifier(mnist, ruler):
-    assert data_key(mnist) == MNIST_KEY
+    assert mnist.key == MNIST_KEY
     assert MNIST_WEIGHTS.stat().st_size < 1_000_000
     assert ruler.classifier.accuracy(mnist.test_images, mnist.test_labels) >= 0.993
 
@@ -306,7 +306,7 @@ def test_a_mapped_file_that_was_cut_ends_no_process(tmp_path, read):
     np.save(tmp_path / "a.npy", np.full((2, 12, 12), 7, np.uint8))
     network = classifier.build_classifier(2, (12, 12))
     reading = {
-        "data_key": lambda: data_key(data),
+        "data_key": lambda: data.key,
         "cluster": lambda: cluster(data.images, 3),
         "train": lambda: classifier.train_classifier(data.images, np.zeros(2000, int), 2),
         "look": lambda: classifier.Classifier(network)(data.images),

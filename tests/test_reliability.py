@@ -23,10 +23,11 @@ from tensorboard.backend.event_processing.event_file_loader import EventFileLoad
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
+from tf2gan.cli import train as cli
 from tf2gan.quality.ruler import Quality
 from tf2gan.runs import checkpoints, weights
 from tf2gan.runs.checkpoints import best_figures, checkpoint_steps, restore_networks
-from tf2gan.runs.folders import create_run
+from tf2gan.runs.folders import create_run, is_finished
 from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import evaluation, faults
@@ -533,6 +534,44 @@ def test_what_was_trained_is_saved_before_a_fault_ends_the_run(
     assert checkpoint_steps(run)[-1] == step
     training.resume(run)
     assert saved_state(run, 6) == saved_state(trained[1], 6)
+    assert is_finished(run)
+    if where == "show_projector":  # what is written last is made good
+        whole = tf2gan.train(TrainConfig(**settings), tmp_path / "whole")
+        assert_same_run(run, whole, 6)
+        assert (run / "samples" / "timelapse.gif").exists()
+
+
+def test_ctrl_c_before_the_first_step_names_the_command_that_resumes(small, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "find_ruler", Mock(side_effect=KeyboardInterrupt))
+    with pytest.raises(Stopped, match="before the first step; resume with: python train") as error:
+        tf2gan.train(TrainConfig(**{**small, "evaluate_every": 3}), tmp_path)
+    run = tmp_path / "00000-digits-classic"
+    assert error.value.exit_status == 130 and f"--resume {run.name}" in str(error.value)
+    monkeypatch.undo()
+    assert is_finished(training.resume(run))
+
+
+def test_resume_auto_begins_or_resumes_or_leaves_as_it_is(small, tmp_path, capsys):
+    """One command for a job that a cluster starts again."""
+    words = ["--logdir", str(tmp_path), *flags({**small, "name": "job"}), "--resume", "auto"]
+    tf2gan.train(TrainConfig(**{**small, "name": "another"}), tmp_path)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stopped:
+        any_machine = lambda strategy, received: len(list(tmp_path.glob("*job/samples/*"))) > 2  # noqa: E731
+        patch.setattr(training.replicas, "any_machine", any_machine)
+        cli.main(words)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    run = tmp_path / "00001-job"
+    assert checkpoint_steps(run)[-1] == 4 and not is_finished(run)
+    capsys.readouterr()
+    cli.main(words)
+    assert f"resuming {run}" in capsys.readouterr().out and is_finished(run)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    cli.main(words)
+    assert "00001-job is finished: 6 of 6 steps" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+    cli.main([*words, "--steps=8"])  # more than it was started with
+    assert "step 8/8" in capsys.readouterr().out
+    assert [path.name for path in sorted(tmp_path.glob("0*"))] == ["00000-another", "00001-job"]
 
 
 def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):

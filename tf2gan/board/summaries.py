@@ -140,6 +140,7 @@ class Summaries:
 
     def text(self, tag, text, step):
         """Writes text as it stands, in a fixed-width font."""
+        text = text.encode("utf-8", "backslashreplace").decode()  # a name that is no text in UTF-8
         indented = "\n".join("    " + line for line in text.splitlines())
         with self._writer.as_default(step):
             tf.summary.text(tag, indented)
@@ -149,8 +150,10 @@ class Summaries:
         self._writer.flush()
 
 
-def drop_after(run, step):
+def drop_after(run, step, *, but=None):
     """Removes from the event files of a run what it wrote after `step`, before it was stopped.
+
+    Of `step` itself only the tags in `but` stay, if they are given.
 
     Those steps come again: without this the curves would fold back and show them twice. A file that
     a kill cut in the middle of a record ends before that record. For step 0 nothing is kept.
@@ -162,7 +165,10 @@ def drop_after(run, step):
         with replacing(path) as partial, tf.io.TFRecordWriter(str(partial)) as writer:
             try:
                 for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-                    if tf.compat.v1.Event.FromString(record).step <= step:
+                    event = tf.compat.v1.Event.FromString(record)
+                    tags = {value.tag for value in event.summary.value}
+                    last = but is not None and event.step == step and not tags <= set(but)
+                    if event.step <= step and not last:
                         writer.write(record)
             except tf.errors.DataLossError:
                 pass

@@ -7,7 +7,7 @@ from pathlib import Path
 from tf2gan.data.dataset import total_steps
 from tf2gan.data.images import check_out, write_images
 from tf2gan.data.load import load_training_data
-from tf2gan.runs.folders import check_plain, find_run, generate_command
+from tf2gan.runs.folders import check_plain, find_run, find_unfinished, generate_command
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig, flag, flags_of
 from tf2gan.settings.fields import type_of
@@ -54,8 +54,10 @@ def parse_flags(args=None):
         "--resume",
         nargs="?",
         const="",
-        metavar="RUN",
-        help="resume a run (a path, a name or a number in --logdir; without RUN, the newest)",
+        metavar="RUN|auto",
+        help="resume a run (a path, a name or a number in --logdir; without RUN, the newest); "
+        "auto: the newest unfinished one (with --name, of that name), or start one where there is "
+        "none; a finished run is left as it is",
     )
     parser.add_argument(
         "--devices",
@@ -98,8 +100,11 @@ def train(flags):
     started, settings, run = time.perf_counter(), flags.settings, None
     if flags.set:
         settings["recipe_values"] = read_changes(flags.set)
-    if flags.resume is not None:
+    if flags.resume == "auto":
+        run = find_unfinished(flags.logdir, flags.settings.get("name"))
+    elif flags.resume is not None:
         run = find_run(flags.logdir, flags.resume or None, checkpoint=False)
+    if run:
         config = TrainConfig.read(run).resumed(**settings)
     else:
         check_plain(flags.logdir)
@@ -107,7 +112,7 @@ def train(flags):
     if flags.out:
         check_preview(flags.out, flags.dry_run)
     start = None if run else find_start(config, flags.logdir)
-    config, data = load_training_data(config)
+    config, data = load_training_data(config, resumed=run is not None)
     if flags.dry_run:
         show_plan(flags, config, data, start)
         return
@@ -123,6 +128,7 @@ def train(flags):
 
     if run:
         print(f"resuming {run}", flush=True)
+        settings.pop("data", None)  # they are loaded
         run = loop.resume(run, **how, **settings)
     else:
         run = loop.train(config, flags.logdir, **how)

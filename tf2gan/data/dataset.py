@@ -5,10 +5,14 @@ The batches are a pure function of the step.
 
 import dataclasses
 import functools
+import hashlib
 
 import numpy as np
 
+from tf2gan.data.mapped import blocks
 from tf2gan.settings.sizes import size_text
+
+BLOCK = 1024  # images hashed at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Data:
         none.
       test_images, test_labels: the held-out part in the same form, or None.
       class_names: what each class is called, `"0"` to `"9"` for digits; empty without labels.
+      source: the path that they were read from, absolute; None for others.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Data:
     test_images: np.ndarray | None = None
     test_labels: np.ndarray | None = None
     class_names: tuple[str, ...] = ()
+    source: str | None = None
 
     @property
     def image_size(self):
@@ -51,6 +57,24 @@ class Data:
     def test_count(self):
         """How many images are held out."""
         return 0 if self.test_images is None else len(self.test_images)
+
+    @functools.cached_property
+    def key(self):
+        """A hash of what is trained on, the training images and labels: 64 hexadecimal digits."""
+        digest = hashlib.sha256()
+        for block in blocks(self.images, BLOCK):
+            digest.update(np.ascontiguousarray(block))
+        if self.has_classes:
+            digest.update(np.ascontiguousarray(self.labels, dtype="<i8"))
+        if self.images.shape[1:] != (28, 28, 1):
+            digest.update(str(self.images.shape).encode())
+        return digest.hexdigest()
+
+    @property
+    def fingerprint(self):
+        """What a run keeps of its data, to know them again wherever they are: a dict for JSON."""
+        counts = {"images": len(self.images), "classes": len(self.class_names)}
+        return {**counts, "size": [*self.image_size, self.channels], "sha256": self.key}
 
     def line(self):
         """What the data are, on one line that scripts may rely on."""

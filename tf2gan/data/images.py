@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tf2gan.data.arrays import blocks
+from tf2gan.data.mapped import blocks
 from tf2gan.utils.errors import UsageError
 from tf2gan.utils.files import PARTIAL, check_can_be_made, replacing
 from tf2gan.utils.progress_bar import ProgressBar

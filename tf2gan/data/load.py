@@ -23,6 +23,7 @@ from tf2gan.data.names import part_of, roles_of
 from tf2gan.utils.errors import DataError, UsageError
 from tf2gan.utils.messages import listed, reading, shown, warn
 
+NAMES = ("mnist", "fashion_mnist")  # of data sets that need no path
 ARRAYS = "arrays:"  # how `TrainConfig.data` begins where arrays were given; their hash follows
 MANY = 50  # pictures; a folder with more is one of pictures, whatever else lies there
 FORMATS = "pictures, IDX, .npz, .npy, HDF5, MATLAB, CSV, parquet, CIFAR's or STL's binary files"
@@ -42,7 +43,7 @@ def load_data(source, image_size=None, color_mode=None):
       color_mode: `grayscale` or `rgb`; by default pictures become grey and arrays keep theirs.
     """
     wanted = {"image_size": image_size, "color_mode": color_mode}
-    if source in ("mnist", "fashion_mnist"):
+    if source in NAMES:
         data = load_mnist() if source == "mnist" else load_fashion_mnist()
         return converted(data, **wanted)
     if source.startswith(ARRAYS):
@@ -60,29 +61,62 @@ def load_data(source, image_size=None, color_mode=None):
     with contextlib.ExitStack() as stack, reading(where):
         if is_folder:
             name = path.resolve().name
-            return _load_entries(list(walk(path)), where, name, stack, wanted)
-        entry = Entry(path.name, str(path), path=str(path))
-        return _load_file(entry, where, stack, wanted)
+            data = _load_entries(list(walk(path)), where, name, stack, wanted)
+        else:
+            entry = Entry(path.name, str(path), path=str(path))
+            data = _load_file(entry, where, stack, wanted)
+    return dataclasses.replace(data, source=from_any_folder(source))
 
 
-def load_training_data(config, data=None):
-    """Returns (the configuration with the size and colour of its data, the data).
+def load_training_data(config, data=None, *, resumed=False):
+    """Returns (the configuration with what follows from its data, the data).
 
     Args:
       config: a `TrainConfig`.
       data: a `tf2gan.data.dataset.Data`, if it is loaded already; otherwise `config.data` is.
+      resumed: whether it is a run's, which was trained on its data before.
 
     Raises:
-      DataError: the data cannot be used, or do not fill one batch.
+      DataError: the data cannot be used, do not fill one batch, or are not those of the run.
     """
     if data is None:
+        path = from_any_folder(config.data)
+        if resumed and os.path.isabs(path) and not os.path.exists(path):
+            raise DataError(
+                f"{path} is not there, and the run was trained on it; if it has moved, say where "
+                "to: --data, beside --resume"
+            )
         data = load_data(config.data, config.image_size, config.color_mode)
+    source = data.source or config.data
+    if resumed and config.data_fingerprint is None:
+        print(f"{source} is taken for the data of this run, which has no fingerprint of them")
+    elif resumed and config.data_fingerprint != data.fingerprint:
+        raise DataError(
+            f"{source} is not what the run was trained on: "
+            f"{_difference(config.data_fingerprint, data.fingerprint)}; say with --data where its "
+            "data are, or start a new run from its networks with --start-from"
+        )
     if len(data.images) < config.batch:
         raise DataError(
             f"{config.data} has {len(data.images)} images, less than one batch of {config.batch}; "
             f"give a --batch of at most {len(data.images)}"
         )
-    return config.of(data), data
+    return dataclasses.replace(config.of(data), data=source), data
+
+
+def from_any_folder(source):
+    """A data set's name, or its path as it is found from any folder."""
+    if source in NAMES or source.startswith(ARRAYS):
+        return source
+    return os.path.abspath(os.path.expanduser(source))
+
+
+def _difference(then, now):
+    """In what the data of two fingerprints differ, in words."""
+    for name in ("images", "classes"):
+        if then.get(name) != now[name]:
+            return f"{then.get(name)} {name} then, {now[name]} now"
+    return "as many images, but not the same pixels, order or labels"
 
 
 def name_arrays(config, images, labels, test_images, test_labels):

@@ -14,9 +14,9 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from tf2gan.data.arrays import blocks, check_unchanged
 from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
+from tf2gan.data.mapped import blocks, check_unchanged
 from tf2gan.devices.precision import choose_dtype
 from tf2gan.networks.polyphase import evaluate
 from tf2gan.quality.clusters import cluster
@@ -26,9 +26,7 @@ from tf2gan.utils.files import replacing
 from tf2gan.utils.progress_bar import ProgressBar
 
 MNIST_WEIGHTS = Path(__file__).parent / "mnist_classifier.keras"
-MNIST_KEY = (
-    "d18cfd466eb143ac1097fde604dba9eec4116885869d04cc648b510949f9e88c"  # `data_key` of MNIST
-)
+MNIST_KEY = "d18cfd466eb143ac1097fde604dba9eec4116885869d04cc648b510949f9e88c"  # of MNIST's `Data`
 FEATURES = 64
 STEPS = 2_000  # of training, whatever the size of the data set
 BATCH = 128
@@ -171,18 +169,6 @@ def distorted(images, transforms):
     )
 
 
-def data_key(data):
-    """A hash of what a data set's classifier is trained on: its training images and labels."""
-    digest = hashlib.sha256()
-    for block in blocks(data.images, BLOCK):
-        digest.update(np.ascontiguousarray(block))
-    if data.has_classes:
-        digest.update(np.ascontiguousarray(data.labels, dtype="<i8"))
-    if data.images.shape[1:] != (28, 28, 1):
-        digest.update(str(data.images.shape).encode())
-    return digest.hexdigest()
-
-
 def load_classifier(data):
     """Returns (the `Classifier` of a data set, its name): bundled, cached, or trained now.
 
@@ -206,7 +192,7 @@ def find_classifier(data):
 
 def _find(data):
     """(the model for a data set, where its weights are kept, whether they were there and whole)."""
-    key = data_key(data)
+    key = data.key
     path = MNIST_WEIGHTS
     if key != MNIST_KEY:
         cache = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
@@ -250,7 +236,7 @@ def train_again(flags):
     with replacing(MNIST_WEIGHTS) as partial:
         model.save(partial)
     accuracy = Classifier(model).accuracy(data.test_images, data.test_labels)
-    print(f"{MNIST_WEIGHTS}: {accuracy:.2%} of the test images right; key {data_key(data)}")
+    print(f"{MNIST_WEIGHTS}: {accuracy:.2%} of the test images right; key {data.key}")
 
 
 def main(args=None):

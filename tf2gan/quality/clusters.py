@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tf2gan.data.arrays import blocks, check_unchanged
 from tf2gan.data.dataset import subset
+from tf2gan.data.mapped import blocks, check_unchanged
 
 FITTED = 20_000  # images that the centres are found from
 ROUNDS = 20

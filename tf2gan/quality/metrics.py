@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.data.arrays import blocks
+from tf2gan.data.mapped import blocks
 
 NEIGHBOURS = 3  # k of precision and recall
 BLOCK = 1000  # points compared with all others at once

@@ -3,6 +3,7 @@
 Standard library only, so that mistakes answer fast.
 """
 
+import json
 import os
 import re
 import shlex
@@ -14,7 +15,7 @@ from tf2gan.utils.command_line import typed
 from tf2gan.utils.errors import Tf2ganError, UsageError
 from tf2gan.utils.files import PARTIAL, locked
 
-RUN_NAME = re.compile(r"(\d{5,})-.+")
+RUN_NAME = re.compile(r"(\d{5,})-(.+)")
 FOLDERS_MOST = 2000  # in a folder, that are looked into for runs
 CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
 GRID = re.compile(r"step-(\d{6,})\.png")
@@ -125,6 +126,27 @@ def find_run(logdir, name=None, *, checkpoint=True):
         which = f"run {runs[0]} has no" if name is not None else f"no run in {logdir} has a"
         raise UsageError(f"{which} {'checkpoint yet' if checkpoint else 'config.json'}; {hint}")
     return found[-1]
+
+
+def find_unfinished(logdir, name=None):
+    """The newest run of `logdir` that is not finished, else the newest, or None where is none.
+
+    With `name` only runs that were called that.
+    """
+    runs = [run for run in list_runs(logdir) if is_run(run)]
+    if name is not None:
+        runs = [run for run in runs if RUN_NAME.fullmatch(run.name)[2] == name]
+    unfinished = [run for run in runs if not is_finished(run)]
+    return (unfinished or runs or [None])[-1]
+
+
+def is_finished(run):
+    """Whether the run wrote what it writes last, and was not resumed for more steps since."""
+    try:
+        step = json.loads((Path(run) / "summary.json").read_text())["step"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    return step >= max(checkpoint_steps(run), default=0)
 
 
 def resume_command(run):

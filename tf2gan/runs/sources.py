@@ -59,6 +59,12 @@ class Source:
             return TrainConfig.read(self.run)
         return TrainConfig(data=self.pretrained) if self.pretrained else None
 
+    def from_any_folder(self):
+        """The settings of a run that starts from it, with paths that are found from any folder."""
+        paths = (self.run or self.weights, self.discriminator_weights)
+        start, discriminator = (path and os.path.abspath(path) for path in paths)
+        return {"start_from": start or self.pretrained, "start_from_discriminator": discriminator}
+
     def open(self, checkpoint=None, *, discriminator=True):
         """Builds the networks and reads their weights; returns `Networks`.
 

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.data.arrays import blocks
 from tf2gan.data.images import to_pixels, to_unit
+from tf2gan.data.mapped import blocks
 from tf2gan.networks.latents import SAMPLES, draw_latents
 from tf2gan.networks.models import LATENT_SIZE
 from tf2gan.networks.polyphase import evaluate

@@ -112,6 +112,7 @@ class TrainConfig:
         at_least=0,
     )
     keep: int = setting(3, "newest checkpoints kept on disk", at_least=1, at_most=1_000)
+    data_fingerprint: dict | None = None  # of the data's content; a run writes it down
 
     def __post_init__(self):
         derived = vars(self)  # what follows from other settings; the instance is frozen for others
@@ -137,6 +138,9 @@ class TrainConfig:
                 f"shift is {self.recipe_values.shift}; the most is "
                 f"{(min(self.image_size) - 1) // 2} for images of {size_text(self.image_size)}"
             )
+        known = self.data_fingerprint
+        if known is not None and not (isinstance(known, dict) and "sha256" in known):
+            raise UsageError(f"data_fingerprint is {str(known)[:100]}; expected one with a sha256")
         if not self.data or "\0" in self.data:
             raise UsageError(f"data is {self.data!r}; give mnist, fashion_mnist or a path")
         if self.start_from_discriminator is not None and not self.start_from:
@@ -162,7 +166,8 @@ class TrainConfig:
     def of(self, data):
         """This configuration with what follows from a `tf2gan.data.dataset.Data`.
 
-        The size and colour of its images, and the recipe's length where none is given.
+        The size and colour of its images, its fingerprint, and the recipe's length where none is
+        given.
         """
         batches = max(1, len(data.images) // self.batch)
         default = max(EPOCHS[self.recipe], math.ceil(LEAST_STEPS[self.recipe] / batches))
@@ -170,6 +175,7 @@ class TrainConfig:
             self,
             image_size=data.image_size,
             color_mode=MODE_OF[data.channels],
+            data_fingerprint=data.fingerprint,
             epochs=self.epochs or default,
         )
 
@@ -233,10 +239,10 @@ class TrainConfig:
             "color_mode": self.color_mode or "grayscale",
         }
         for name, value in changes.items():
-            if name not in RESUMABLE and value != own[name]:
+            if name not in (*RESUMABLE, "data") and value != own[name]:
                 raise UsageError(
                     f"{flag(name)} {value} contradicts the run, which has {own[name]}; "
-                    f"only {', '.join(map(flag, RESUMABLE))} can change"
+                    f"only {', '.join(map(flag, RESUMABLE))} can change, and the place of its data"
                 )
         if "epochs" in changes:
             changes.setdefault("steps", None)  # a run that was given in steps resumes in epochs
@@ -250,7 +256,7 @@ def flag(name):
 
 def flags_of(config):
     """The fields of a `TrainConfig`, or of the class, that are flags of their own."""
-    return [field for field in dataclasses.fields(config) if field.name != "recipe_values"]
+    return [field for field in dataclasses.fields(config) if "help" in field.metadata]
 
 
 def _recipe(values):

@@ -15,12 +15,14 @@ import tensorflow as tf
 import tf2gan
 from tf2gan.board.summaries import drop_after, summary_text
 from tf2gan.data.images import FILE_SUFFIXES, read_png, tile_grid, write_gif, write_png
+from tf2gan.gan import METRICS
 from tf2gan.runs.checkpoints import best_figures
 from tf2gan.runs.folders import grid_of, grid_steps
 from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.utils.files import PARTIAL, replacing
 
 FIXED_SAMPLES = 64
+OF_STEPS = (*METRICS, "speed/images_per_second", "samples/fixed")  # tags that no evaluation writes
 TIMELAPSE_FRAMES = 60  # at most: a megabyte or so
 
 
@@ -67,7 +69,7 @@ def begin(gan, data, run, summaries, graph):
     summaries.begin(run.name, settings, graph)
 
 
-def end(gan, run, summaries, evaluation, quality, speed):
+def end(gan, run, summaries, evaluation, quality, speed=None):
     """Writes what is known after the last step: time lapse, projector, figures for scripts."""
     step = int(gan.step.numpy())
     steps = grid_steps(run)
@@ -81,7 +83,7 @@ def end(gan, run, summaries, evaluation, quality, speed):
         "recipe": gan.config.title,
         "data": gan.config.data,
         "precision": gan.dtype.name,
-        "images_per_second": round(speed, 1),
+        "images_per_second": speed and round(speed, 1),
         "quality": quality and quality.figures(),
         "best": best_figures(run),
     }
@@ -90,8 +92,11 @@ def end(gan, run, summaries, evaluation, quality, speed):
     summaries.end(step)
 
 
-def tidy(run, config, step):
-    """Makes a run folder what it was when `step` had just been saved, whatever was killed since."""
+def tidy(run, config, step, *, end=False):
+    """Makes a run folder what it was when `step` had just been saved, whatever was killed since.
+
+    With `end` it is the last step, whose evaluation will be made again.
+    """
     if (run / "config.json").read_text() != config.to_json():
         with replacing(run / "config.json") as partial:
             partial.write_text(config.to_json())
@@ -101,7 +106,7 @@ def tidy(run, config, step):
                 file.unlink(missing_ok=True)
     for folder in (run / "checkpoints").glob("*_temp"):
         shutil.rmtree(folder)
-    drop_after(run, step)
+    drop_after(run, step, but=OF_STEPS if end else None)
 
 
 @contextmanager

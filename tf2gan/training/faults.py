@@ -23,6 +23,10 @@ def told_on_one_line(run, strategy):
         yield told
     except Tf2ganError:
         raise
+    except KeyboardInterrupt:  # before the first step; later a signal is only noted
+        raise Stopped(
+            f"stopped before the first step; resume with: {resume_command(run)}", signal.SIGINT
+        ) from None
     except Exception as error:
         raise _told(error, run, strategy, told.session) from error
 

@@ -18,7 +18,7 @@ from tf2gan.devices import strategy as strategies
 from tf2gan.devices.precision import choose_dtype, computing_gpus
 from tf2gan.gan import GAN
 from tf2gan.runs.checkpoints import Checkpoints
-from tf2gan.runs.folders import create_run
+from tf2gan.runs.folders import create_run, is_finished
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import artifacts
@@ -74,9 +74,9 @@ def train(
     if images is not None:
         config, data = name_arrays(config, images, labels, test_images, test_labels)
     job = _prepare(config, data, started, profile, strategy)
-    job.weights = _starting_weights(
-        job.config, logdir
-    )  # what is wrong with them is told everywhere
+    if start := find_start(job.config, logdir):
+        job.weights = load_start(job.config, start)  # what is wrong is told on every machine
+        job.config = dataclasses.replace(job.config, **start.from_any_folder())
     if not replicas.is_chief(job.strategy):
         return _assist(job)
     label = config.name or f"{job.data.name}-{config.recipe}"
@@ -90,7 +90,7 @@ def resume(
     labels: "ArrayLike | None" = None,
     test_images: "ArrayLike | None" = None,
     test_labels: "ArrayLike | None" = None,
-    data: Data | None = None,
+    data: Data | str | os.PathLike | None = None,
     started: float | None = None,
     profile: bool = False,
     strategy: tf.distribute.Strategy | None = None,
@@ -104,15 +104,18 @@ def resume(
       run: the run folder.
       images, labels, test_images, test_labels: the arrays that the run was started with, if it was;
         others are refused.
-      data, started, profile, strategy: as in `train`.
+      data: a `Data`, as in `train`, or the path where the same data are now.
+      started, profile, strategy: as in `train`.
       **changes: new values for `epochs`, `steps`, `mixed_precision` or `jit_compile`; they
         stay with the run.
     """
+    if isinstance(data, str | os.PathLike):
+        data, changes = None, {**changes, "data": os.fspath(data)}
     config = TrainConfig.read(run).resumed(**changes)
     if images is not None:
         given, data = name_arrays(config, images, labels, test_images, test_labels)
         check_same_data(run, config, given)
-    job = _prepare(config, data, started, profile, strategy)
+    job = _prepare(config, data, started, profile, strategy, resumed=True)
     return _fit(Path(run), job) if replicas.is_chief(job.strategy) else _assist(job)
 
 
@@ -140,21 +143,16 @@ class Job:
         return Runner(gan, self.strategy)
 
 
-def _prepare(config, data, started, profile, strategy):
+def _prepare(config, data, started, profile, strategy, *, resumed=False):
     """The `Job`, once all machines are known to train the same, in equal slices."""
     started = started or time.perf_counter()
-    config, data = load_training_data(config, data)
+    config, data = load_training_data(config, data, resumed=resumed)
     strategy = strategy or tf.distribute.get_strategy()
     dtype, _ = choose_dtype(config.mixed_precision, strategy)
     strategies.check_settings(strategy, config.batch, dtype)
     strategies.choose_jit(config.jit_compile, strategy)  # refused before a folder is made
     strategies.check_alike(strategy, f"{config.to_json()} {len(data.images)}")
     return Job(config, data, strategy, started, profile)
-
-
-def _starting_weights(config, logdir):
-    start = find_start(config, logdir)
-    return start and load_start(config, start)
 
 
 @dataclasses.dataclass
@@ -191,13 +189,13 @@ def _fit(run, job):
                 f"{run} has done {step} steps, more than the {job.total} asked for; "
                 f"give at least {step}"
             )
-        if step == job.total:
+        if step == job.total and is_finished(run):
             more = "more --steps or --epochs extend it"
             print(f"{run} is finished: {step} of {step} steps; {more}")
             return run
         if TrainConfig.read(run).of(job.data) != job.config:
             checkpoints.forget_best_after(step)
-        artifacts.tidy(run, job.config, step)
+        artifacts.tidy(run, job.config, step, end=step == job.total)
         evaluates = evaluation_steps(job.config, job.data) > 0
         ruler = find_ruler(job.data) if evaluates else None  # may take a minute: Ctrl-C ends it
         with Summaries(run) as summaries, StopSignals() as stop:
@@ -211,7 +209,7 @@ def _fit(run, job):
                 run, job, runner, checkpoints, summaries, stop, pictures, evaluation
             )
             _say_how(session)
-            _loop(session, step)
+            (_loop if step < job.total else _end_again)(session, step)
     return run
 
 
@@ -251,6 +249,14 @@ def _loop(session, step):
     print(progress.costs())
 
 
+def _end_again(session, step):
+    """Makes good what an error after the last step left undone: the steps themselves are saved."""
+    quality = session.evaluation and session.evaluation.at(step)
+    if quality:
+        session.checkpoints.keep_best(quality)
+    artifacts.end(session.gan, session.run, session.summaries, session.evaluation, quality)
+
+
 def _assist(job):
     """What a machine that is not the chief does: the chief's windows, from the chief's state."""
     try:
@@ -275,8 +281,8 @@ def _restore_or_begin(run, job, runner, checkpoints):
     step = checkpoints.restore()
     if step is None:
         step = 0
-        if weights := job.weights or _starting_weights(job.config, run.parent):
-            runner.gan.begin_with(*weights)
+        if start := find_start(job.config, run.parent):
+            runner.gan.begin_with(*(job.weights or load_start(job.config, start)))
             checkpoints.save()  # what they came from may be gone when the run is resumed
             print(f"starts from the networks of {job.config.start_from}")
     replicas.take_from_chief([runner.gan.step, *runner.gan.variables], job.strategy)

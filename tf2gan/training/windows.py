@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.data.arrays import check_unchanged
 from tf2gan.data.dataset import batch_rows, batches_per_epoch, total_steps
+from tf2gan.data.mapped import check_unchanged
 
 MAPPED_BYTES = 1 << 28  # of a memory-mapped file, that a window reads at most
 

@@ -4,6 +4,7 @@ Standard library only: `--help` and a wrong flag answer before TensorFlow is imp
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **settings)
 
     def parse_args(self, args=None, namespace=None):
+        escape_what_cannot_be_shown()
         self.add_argument(
             "--debug", action="store_true", help="show a traceback when something is wrong"
         )
@@ -31,11 +33,21 @@ class Parser(argparse.ArgumentParser):
             flags = [flag for action in self._actions for flag in action.option_strings]
             meant = nearest(unknown[0].split("=")[0], flags)
             self.error(f"there is no flag {unknown[0]!r}{meant}")
+        for name, value in vars(parsed).items():  # a shell expands `--out ~/x`, not `--out=~/x`
+            if isinstance(value, str) and value.startswith("~"):
+                setattr(parsed, name, os.path.expanduser(value))
         return parsed
 
     def error(self, message):
         line = " ".join(message.split())
         self.exit(2, f"error: {line} (all flags: {self.prog} --help)\n")
+
+
+def escape_what_cannot_be_shown():
+    """No letter of a file's name ends a command where a console or a log lacks it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError):  # one that somebody put in its place
+            stream.reconfigure(errors="backslashreplace")
 
 
 def typed(script):

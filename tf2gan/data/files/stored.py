@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from tf2gan.data.arrays import map_file
 from tf2gan.data.conversion import VALUES_MOST
+from tf2gan.data.mapped import map_file
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.messages import reading, shown
 
