@@ -46,7 +46,7 @@ def naive(batch, steps):
     from tf2gan import gan
     from tf2gan.networks import optimizers
 
-    def evaluate(model, inputs, *, training, dtype, logits=False, pool_dtype=None):
+    def forward(model, inputs, *, training, dtype, logits=False, pool_dtype=None):
         for layer in model.layers[:-1] if logits else model.layers:
             inputs = (
                 layer(inputs, training=training)
@@ -55,7 +55,7 @@ def naive(batch, steps):
             )
         return inputs
 
-    gan.evaluate, optimizers.FusedSGD = evaluate, keras.optimizers.SGD
+    gan.forward, optimizers.FusedSGD = forward, keras.optimizers.SGD
     return ours(None, batch, steps)
 
 

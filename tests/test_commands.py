@@ -222,7 +222,7 @@ def test_progress_bar_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
     with Progress(10, 30, batch=8) as progress:
-        assert progress.window(20, {"loss/d": 0.5, "loss/g": 0.7}) > 0
+        assert progress.show_window(20, {"loss/d": 0.5, "loss/g": 0.7}) > 0
         print("of interest")
     shown = capsys.readouterr().out
     assert re.fullmatch(r"steps \d+\.\d s; around them \d+\.\d s \(\d+\.\d%\)", progress.costs())

@@ -32,10 +32,10 @@ def run(time, capsys, *, total, every=10, step=0.5, first=9.0, evaluate_every=0,
     said, truth, left = None, None, []
     for end in range(every, total + 1, every):
         time.now += every * step + (first if end == every else 0)
-        shown.window(end, {"loss/d": 0.1, "loss/g": 0.2})
+        shown.show_window(end, {"loss/d": 0.1, "loss/g": 0.2})
         evaluated = evaluate_every and end % evaluate_every == 0
         time.now += evaluation + 7 * (end == evaluate_every) if evaluated else 0.1
-        shown.resume(evaluated=bool(evaluated))
+        shown.restart_clock(evaluated=bool(evaluated))
         lines = [line for line in capsys.readouterr().out.splitlines() if "to go" in line]
         left.append((time.now, lines))
     for now, lines in left:

@@ -87,7 +87,7 @@ def test_a_mapped_file_that_changes_stops_the_run_and_loses_nothing(tmp_path):
     np.save(file, IMAGES)
     config = TrainConfig(**SETTINGS, data=str(file))
     whole = tf2gan.train(config, tmp_path)
-    original, windows = loop.Progress.window, []
+    original, windows = loop.Progress.show_window, []
 
     def window(self, *args):
         windows.append(args)
@@ -96,7 +96,7 @@ def test_a_mapped_file_that_changes_stops_the_run_and_loses_nothing(tmp_path):
         return original(self, *args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop.Progress, "window", window)
+        patch.setattr(loop.Progress, "show_window", window)
         with pytest.raises(Tf2ganError, match="images.npy has changed while it was in use"):
             tf2gan.train(config, tmp_path)
     np.save(file, IMAGES)

@@ -53,20 +53,20 @@ def test_a_line_says_that_tensorflow_came_first(monkeypatch, in_use):
 
 
 def test_a_run_says_which_kernels_it_computes_with(monkeypatch):
-    from tf2gan.training import loop
+    from tf2gan.training import job
 
     class Runner:
         strategy = None
         jit_compile, jit_reason = False, "auto: it is for one GPU"
         gan = SimpleNamespace(config=TrainConfig())
 
-    monkeypatch.setattr(loop, "computing_gpus", lambda strategy: [])
+    monkeypatch.setattr(job, "computing_gpus", lambda strategy: [])
     monkeypatch.setattr(kernels, "has_onednn", lambda: False)
-    assert loop.how_computed(Runner) == "without oneDNN"
+    assert job.how_computed(Runner) == "without oneDNN"
     monkeypatch.setattr(kernels, "has_onednn", lambda: True)
-    assert loop.how_computed(Runner) == "with oneDNN"
+    assert job.how_computed(Runner) == "with oneDNN"
     Runner.jit_compile, Runner.jit_reason = True, "as asked"
     with_xla = "with XLA (as asked), which compiles in the first window"
-    assert loop.how_computed(Runner) == f"with oneDNN, {with_xla}"
-    monkeypatch.setattr(loop, "computing_gpus", lambda strategy: ["GPU:0"])
-    assert loop.how_computed(Runner) == with_xla
+    assert job.how_computed(Runner) == f"with oneDNN, {with_xla}"
+    monkeypatch.setattr(job, "computing_gpus", lambda strategy: ["GPU:0"])
+    assert job.how_computed(Runner) == with_xla

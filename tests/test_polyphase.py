@@ -10,7 +10,7 @@ from keras import layers
 
 from tf2gan.networks import polyphase
 from tf2gan.networks.models import build_discriminator, build_generator
-from tf2gan.networks.polyphase import evaluate
+from tf2gan.networks.polyphase import forward
 
 
 def randomise(model, seed=0):
@@ -39,7 +39,7 @@ def outcome(forward, model, inputs):
 
 def assert_equal(model, inputs, *, training, tolerance=3e-5, **options):
     expected = outcome(lambda x: model(x, training=training), model, inputs)
-    found = outcome(lambda x: evaluate(model, x, training=training, **options), model, inputs)
+    found = outcome(lambda x: forward(model, x, training=training, **options), model, inputs)
     for a, b in zip(found, expected, strict=True):
         assert a.shape == b.shape and a.dtype == b.dtype
         # The bias that feeds a BatchNormalization has a true gradient of 0: an absolute scale.
@@ -77,14 +77,14 @@ def test_the_rewrites_are_used(monkeypatch):
         "conv2d",
         lambda x, k, *rest: (sizes.append((x.shape[1], k.shape[0])), original(x, k, *rest))[1],
     )
-    evaluate(build_generator(), tf.zeros((1, 100)), training=False)
+    forward(build_generator(), tf.zeros((1, 100)), training=False)
     assert sizes == [(7, 3), (14, 3)]  # not (14, 5) and (28, 5)
     seen = []
     discriminator = build_discriminator()
     tanh = discriminator.layers[1]
     monkeypatch.setattr(tanh, "activation", lambda x: (seen.append(x.shape[1]), tf.tanh(x))[1])
     monkeypatch.setattr(polyphase, "MONOTONIC", (*polyphase.MONOTONIC, tanh.activation))
-    evaluate(discriminator, tf.zeros((1, 28, 28, 1)), training=False)
+    forward(discriminator, tf.zeros((1, 28, 28, 1)), training=False)
     assert seen == [14]
 
 
@@ -93,7 +93,7 @@ def test_pooling_first_is_exact():
     model = keras.Sequential(
         [keras.Input((28, 28, 1)), layers.Activation("tanh"), layers.MaxPooling2D(2)]
     )
-    assert np.array_equal(evaluate(model, images, training=False), model(images))
+    assert np.array_equal(forward(model, images, training=False), model(images))
 
 
 @settings(max_examples=25, deadline=None)
@@ -163,7 +163,7 @@ def test_what_no_rewrite_knows_is_evaluated_as_it_is(stack):
 def test_logits_stop_before_the_last_activation():
     discriminator = build_discriminator(seed=1)
     images = tf.random.stateless_uniform((4, 28, 28, 1), (1, 2), -1, 1)
-    logits = evaluate(discriminator, images, training=False, logits=True)
+    logits = forward(discriminator, images, training=False, logits=True)
     np.testing.assert_allclose(tf.sigmoid(logits), discriminator(images), atol=1e-6)
 
 
@@ -177,8 +177,8 @@ def test_sensitive_parts_stay_float32(monkeypatch):
     monkeypatch.setattr(
         tf, "matmul", lambda x, *rest: (dtypes.append(x.dtype.name), product(x, *rest))[1]
     )
-    images = evaluate(build_generator(), tf.zeros((1, 100)), training=False, dtype=tf.bfloat16)
+    images = forward(build_generator(), tf.zeros((1, 100)), training=False, dtype=tf.bfloat16)
     assert dtypes == ["bfloat16"] * 3 + ["float32"] and images.dtype == tf.float32
     dtypes.clear()
-    logits = evaluate(build_discriminator(), images, training=False, dtype=tf.bfloat16, logits=True)
+    logits = forward(build_discriminator(), images, training=False, dtype=tf.bfloat16, logits=True)
     assert dtypes == ["bfloat16"] * 3 + ["float32"] and logits.dtype == tf.float32

@@ -134,11 +134,11 @@ def test_weights_of_any_file_begin_a_run(tmp_path, small):
     assert equal(generator, networks[0].get_weights()) and discriminator is None
     gan = tf2gan.GAN(one)
     before = gan.discriminator.get_weights()
-    gan.begin_with(generator)
+    gan.set_weights(generator)
     assert equal(gan.discriminator.get_weights(), before)
     path = str(tmp_path / "discriminator.weights.h5")
     both = tf2gan.TrainConfig(**small, start_from=one.start_from, start_from_discriminator=path)
-    gan.begin_with(*load_start(both, find_start(both, tmp_path)))
+    gan.set_weights(*load_start(both, find_start(both, tmp_path)))
     assert equal(gan.discriminator.get_weights(), networks[1].get_weights())
     assert equal(gan.generator.get_weights(), generator)
 

@@ -11,7 +11,7 @@ from tf2gan.data.dataset import Data, batch_rows, total_steps
 from tf2gan.gan import GAN
 from tf2gan.networks.augmentation import translate
 from tf2gan.networks.optimizers import FusedAdam, FusedSGD
-from tf2gan.networks.polyphase import evaluate
+from tf2gan.networks.polyphase import forward
 from tf2gan.networks.regularization import add_r1
 from tf2gan.settings.config import TrainConfig
 from tf2gan.settings.recipes import RECIPES
@@ -126,7 +126,7 @@ def test_the_discriminator_sees_moved_images():
     assert not np.array_equal(drawn[:, 0], drawn[:, 1])
     images = tf.random.stateless_uniform((2, 28, 28, 1), (0, 1), -1, 1)
     latents = tf.random.stateless_uniform((2, 100), (0, 2), -1, 1)
-    fakes = evaluate(gan.generator, latents, training=True).numpy()
+    fakes = forward(gan.generator, latents, training=True).numpy()
     shifts = tf.constant([(1, -2), (-1, 0)])
     judged = []
     discriminate = gan._discriminate

@@ -30,7 +30,7 @@ from tf2gan.runs.checkpoints import best_figures, checkpoint_steps, restore_netw
 from tf2gan.runs.folders import create_run, is_finished
 from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.settings.config import TrainConfig
-from tf2gan.training import evaluation, faults
+from tf2gan.training import evaluation, faults, job
 from tf2gan.training import loop as training
 from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.utils.files import locked, replacing
@@ -494,13 +494,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(small, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("owner", ["generator", "g_optimizer"])
 def test_a_weight_that_is_not_finite_is_never_saved(small, tmp_path, monkeypatch, owner):
-    class Gan(training.GAN):
+    class Gan(tf2gan.GAN):
         def non_finite_variable(self):
             variable = getattr(self, owner).variables[-1]
             variable.assign(tf.fill(variable.shape, np.float32(np.inf)))
             return super().non_finite_variable()
 
-    monkeypatch.setattr(training, "GAN", Gan)
+    monkeypatch.setattr(job, "GAN", Gan)
     with pytest.raises(
         Tf2ganError, match="is not finite after steps 4 to 4 .*no checkpoint was saved yet"
     ):
@@ -543,7 +543,7 @@ def test_what_was_trained_is_saved_before_a_fault_ends_the_run(
 
 def test_ctrl_c_before_the_first_step_names_the_command_that_resumes(small, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "find_ruler", Mock(side_effect=KeyboardInterrupt))
-    with pytest.raises(Stopped, match="before the first step; resume with: python train") as error:
+    with pytest.raises(Stopped, match="before training began; resume with: python train") as error:
         tf2gan.train(TrainConfig(**{**small, "evaluate_every": 3}), tmp_path)
     run = tmp_path / "00000-digits-classic"
     assert error.value.exit_status == 130 and f"--resume {run.name}" in str(error.value)
@@ -602,7 +602,7 @@ def test_a_fault_inside_a_window_saves_nothing(small, tmp_path, monkeypatch):
 def test_a_signal_that_ends_the_compiler_is_no_fault(tmp_path, received):
     """Ctrl-C in the first window on a GPU: XLA's compiler is a process of its own, and gets it."""
     strategy = tf.distribute.get_strategy()
-    with pytest.raises(Tf2ganError) as error, faults.told_on_one_line(tmp_path, strategy) as told:
+    with pytest.raises(Tf2ganError) as error, faults.errors_on_one_line(tmp_path, strategy) as told:
         told.session = Mock(stop=Mock(received=received), runner=Mock(whole=False))
         raise tf.errors.InternalError(None, None, "ptxas exited with code 2")
     said = str(error.value)
@@ -683,7 +683,7 @@ def test_a_terminal_that_takes_no_more_is_no_second_trainer(trained, tmp_path, m
     run = tmp_path / "00000-digits-classic"
     shutil.copytree(trained[1], run)
     blocked = BlockingIOError(11, "write could not complete without blocking")
-    monkeypatch.setattr(training.Progress, "window", Mock(side_effect=blocked))
+    monkeypatch.setattr(training.Progress, "show_window", Mock(side_effect=blocked))
     with pytest.raises(Tf2ganError, match="could not complete.*--resume"):
         training.resume(run, steps=9)
 

@@ -29,9 +29,11 @@ def events(run):
 def test_run_folder(trained, small):
     _, run = trained
     assert run.name == "00000-digits-classic"
-    assert json.loads((run / "config.json").read_text()) == json.loads(
-        TrainConfig(**small, image_size=28, color_mode="grayscale").to_json()
-    )
+    written = json.loads((run / "config.json").read_text())
+    fingerprint = written.pop("data_fingerprint")
+    assert fingerprint["images"] == 40 and len(fingerprint["sha256"]) == 64
+    settings = json.loads(TrainConfig(**small, image_size=28, color_mode="grayscale").to_json())
+    assert settings.pop("data_fingerprint") is None and written == settings
     assert sorted(file.name for file in (run / "samples").iterdir()) == [
         "real.png",
         "step-000000.png",

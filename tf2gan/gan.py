@@ -12,8 +12,8 @@ import tensorflow as tf
 from tf2gan.devices.precision import choose_dtype
 from tf2gan.networks import augmentation
 from tf2gan.networks.models import build_discriminator, build_generator
-from tf2gan.networks.optimizers import apply_mean, build_optimizer
-from tf2gan.networks.polyphase import evaluate
+from tf2gan.networks.optimizers import apply_gradients, build_optimizer
+from tf2gan.networks.polyphase import forward
 from tf2gan.networks.regularization import add_r1, update_ema
 from tf2gan.settings.config import TrainConfig
 
@@ -36,8 +36,8 @@ class GAN:
       config: a `TrainConfig`.
       total_steps: the steps of the whole run, over which a recipe's learning rates decay; without
         it they are constant.
-      epoch_steps: the steps of an epoch, after some of which a recipe's augmentation starts;
-        without it that is at once.
+      epoch_steps: the steps of an epoch; augmentation starts after `shift_from_epoch` of them,
+        without it at once.
 
     Attributes:
       generator, discriminator: plain Keras models (`tf2gan.networks.models`).
@@ -79,20 +79,22 @@ class GAN:
         """One step: D's update, then G's through the updated D.
 
         Given its inputs it draws nothing at random. Call it inside a `tf.function` for speed.
+        `tf2gan.training.runner` calls its three parts itself: the host chooses what is due.
 
         Args:
           real_images: float32 `[B, H, W, C]` in [-1, 1].
           discriminator_latents: float32 `[B, 100]` in [-1, 1], for the fakes shown to D.
           generator_latents: float32 `[B, 100]` in [-1, 1], fresh ones for the generator's update.
-          shifts: the augmentation: `[B, 2]`, the whole pixels down and right by which what D sees
-            is translated; None for none.
+          shifts: the augmentation: `[B, 2]`, the whole pixels down and right by which D sees real
+            image i and generated image i translated; None for none.
 
         Returns:
           A dict of float32 scalars, one for each name in `METRICS`.
         """
         r1_due, ema_due = self.due_at(self.step)
-        latents = discriminator_latents, generator_latents
-        metrics = self.update_both(real_images, *latents, shifts, r1_due=r1_due)
+        metrics = self.update_both(
+            real_images, discriminator_latents, generator_latents, shifts, r1_due=r1_due
+        )
         self.finish_step(ema_due)
         return metrics
 
@@ -105,12 +107,13 @@ class GAN:
         return d_metrics | g_metrics
 
     def discriminator_step(self, real_images, latents, shifts=None, r1_due=False):
-        """Updates D alone, to minimise -log D(x) - log(1 - D(G(z))): real is 1, fake is 0.
+        """D's update, to minimise -log D(x) - log(1 - D(G(z))): real is 1, fake is 0.
 
         The fakes come from outside the tape: no gradient reaches G. `classic` makes them in
-        inference mode, as the original's `g.predict` did.
+        inference mode, as the original's `g.predict` did; in training mode, G's moving statistics
+        are updated here too.
         """
-        variables = [variable.value for variable in self.discriminator.trainable_variables]
+        variables = variables_of(self.discriminator)
         fake_images = self._generate(latents, training=self.recipe.fakes_in_training_mode)
         real_images, fake_images = (self._augment(x, shifts) for x in (real_images, fake_images))
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -119,11 +122,11 @@ class GAN:
             real_logits, fake_logits = tf.split(logits, 2)
             labels = tf.concat([tf.ones_like(real_logits), tf.zeros_like(fake_logits)], 0)
             loss = tf.reduce_mean(self._cross_entropy(labels, logits))
-        # Gradients of the loss times the scale: 1, but for float16, in which small ones would be 0.
-        gradients = tape.gradient(loss, variables, self.d_optimizer.scale_loss(1.0))
+        loss_scale = self.d_optimizer.scale_loss(1.0)  # float16's; otherwise 1
+        gradients = tape.gradient(loss, variables, output_gradients=loss_scale)
         if self.recipe.gradient_penalty:
-            gradients = self._add_r1(gradients, real_images, r1_due)
-        gradient_norm = apply_mean(self.d_optimizer, gradients, self.discriminator)
+            gradients = self._regularize(gradients, variables, real_images, loss_scale, r1_due)
+        gradient_norm = apply_gradients(self.d_optimizer, gradients, self.discriminator)
         return {
             "loss/d": loss,
             "score/real": tf.reduce_mean(tf.sigmoid(real_logits)),
@@ -134,42 +137,48 @@ class GAN:
         }
 
     def generator_step(self, latents, shifts=None):
-        """Updates G alone, to minimise -log D(G(z)): its images should be labelled 1 by D.
+        """G's update, to minimise -log D(G(z)): its images should be labelled 1 by D.
 
         The gradient flows through D, but only G's variables are watched and updated: that is all
         the original's stacked model and `trainable` toggle did.
         """
-        variables = [variable.value for variable in self.generator.trainable_variables]
+        variables = variables_of(self.generator)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             fake_images = self._augment(self._generate(latents, training=True), shifts)
             logits = self._discriminate(fake_images)
             loss = tf.reduce_mean(self._cross_entropy(tf.ones_like(logits), logits))
-        gradients = tape.gradient(loss, variables, self.g_optimizer.scale_loss(1.0))
-        gradient_norm = apply_mean(self.g_optimizer, gradients, self.generator)
+        loss_scale = self.g_optimizer.scale_loss(1.0)
+        gradients = tape.gradient(loss, variables, output_gradients=loss_scale)
+        gradient_norm = apply_gradients(self.g_optimizer, gradients, self.generator)
         return {"loss/g": loss, "gradient_norm/g": gradient_norm}
 
     def finish_step(self, ema_due):
         """What follows the updates: the moving average, where it is due, and the count of steps."""
-        recipe = self.recipe
-        if recipe.averaging:
-            how = {"decay": recipe.averaging, "every": recipe.averaging_every, "due": ema_due}
-            update_ema(self.ema_generator, self.generator, step=self.step, **how)
+        if self.recipe.averaging:
+            update_ema(
+                self.ema_generator,
+                self.generator,
+                decay=self.recipe.averaging,
+                every=self.recipe.averaging_every,
+                step=self.step,
+                due=ema_due,
+            )
         self.step.assign_add(1)
 
     def due_at(self, step):
         """Whether the step of that number adds R1, and whether it moves the EMA: scalar bools."""
-        every = self.recipe.penalty_every, self.recipe.averaging_every
-        return [tf.equal(step % steps, 0) for steps in every]
+        recipe = self.recipe
+        return tf.equal(step % recipe.penalty_every, 0), tf.equal(step % recipe.averaging_every, 0)
 
     def _generate(self, latents, *, training):
         """G(z): images `[B, H, W, C]` of latents `[B, 100]`."""
-        return evaluate(self.generator, latents, training=training, dtype=self.dtype)
+        return forward(self.generator, latents, training=training, dtype=self.dtype)
 
     def _discriminate(self, images, pool_dtype=None):
         """D(x) before its sigmoid: logits `[B, 1]` of images `[B, H, W, C]`."""
         how = {"training": True, "dtype": self.dtype, "pool_dtype": pool_dtype}
-        return evaluate(self.discriminator, images, logits=True, **how)
+        return forward(self.discriminator, images, logits=True, **how)
 
     def _cross_entropy(self, labels, logits):
         """Binary cross-entropy `[B, 1]`; of logits, for a sigmoid that rounds to 0 has no log."""
@@ -179,18 +188,20 @@ class GAN:
         """What D sees of images, real or generated."""
         return augmentation.translate(images, shifts, self.recipe.shift, self.recipe.shift_edge)
 
-    def _add_r1(self, gradients, real_images, due):
-        """D's gradients, and where `due` those of R1 too."""
-        # XLA lacks the second derivative of a max-pooling in bfloat16 and float16.
-        discriminate = functools.partial(self._discriminate, pool_dtype=tf.float32)
-        variables = [variable.value for variable in self.discriminator.trainable_variables]
-        weight = self.recipe.gradient_penalty * self.recipe.penalty_every
-        scale = self.d_optimizer.scale_loss(1.0)
+    def _regularize(self, gradients, variables, real_images, loss_scale, due):
+        """D's gradients, where `due` plus R1's."""
         return add_r1(
-            gradients, discriminate, real_images, variables, weight=weight, scale=scale, due=due
+            gradients,
+            # XLA lacks the second derivative of a max-pooling in bfloat16 and float16.
+            functools.partial(self._discriminate, pool_dtype=tf.float32),
+            real_images,
+            variables,
+            weight=self.recipe.gradient_penalty * self.recipe.penalty_every,
+            scale=loss_scale,
+            due=due,
         )
 
-    def begin_with(self, generator_weights, discriminator_weights=None):
+    def set_weights(self, generator_weights, discriminator_weights=None):
         """Sets the networks' weights, lists of arrays; the optimizers and the step stay as new."""
         for network in (self.generator, self.ema_generator):
             network.set_weights(generator_weights)
@@ -210,3 +221,8 @@ class GAN:
             if variable.dtype == "float32" and not tf.reduce_all(tf.math.is_finite(variable)):
                 return variable.path
         return None
+
+
+def variables_of(network):
+    """The `tf.Variable`s inside a network's trainable Keras variables: what a tape watches."""
+    return [variable.value for variable in network.trainable_variables]

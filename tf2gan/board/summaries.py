@@ -150,6 +150,27 @@ class Summaries:
         self._writer.flush()
 
 
+EVALUATED = "samples/interpolation"  # the tag that an evaluation writes last
+
+
+def was_evaluated(run, step):
+    """Whether the event files of a run hold an evaluation of a step, whole."""
+    return any(
+        event.step == step and any(value.tag == EVALUATED for value in event.summary.value)
+        for path in Path(run).glob("events.out.tfevents.*")
+        for event in _events(path)
+    )
+
+
+def _events(path):
+    """The events of a file, up to where a kill cut it in the middle of a record."""
+    try:
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            yield tf.compat.v1.Event.FromString(record)
+    except tf.errors.DataLossError:
+        pass
+
+
 def drop_after(run, step, *, but=None):
     """Removes from the event files of a run what it wrote after `step`, before it was stopped.
 
@@ -163,15 +184,11 @@ def drop_after(run, step, *, but=None):
             path.unlink()
             continue
         with replacing(path) as partial, tf.io.TFRecordWriter(str(partial)) as writer:
-            try:
-                for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-                    event = tf.compat.v1.Event.FromString(record)
-                    tags = {value.tag for value in event.summary.value}
-                    last = but is not None and event.step == step and not tags <= set(but)
-                    if event.step <= step and not last:
-                        writer.write(record)
-            except tf.errors.DataLossError:
-                pass
+            for event in _events(path):
+                tags = {value.tag for value in event.summary.value}
+                last = but is not None and event.step == step and not tags <= set(but)
+                if event.step <= step and not last:
+                    writer.write(event.SerializeToString())
 
 
 def summary_text(model):

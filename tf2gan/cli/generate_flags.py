@@ -1,6 +1,5 @@
 """The flags of `generate.py`, and which of them go together."""
 
-import dataclasses
 import os
 
 from tf2gan.runs.folders import find_run
@@ -156,7 +155,8 @@ def source_of(flags):
         if not os.path.isfile(path):
             raise UsageError(f"{path} is no file; give a file of weights")
     name = given[named[0]] if named else None
-    is_file = flags.run is None and name not in (None, *PRETRAINED) and os.path.isfile(name)
+    known = name in PRETRAINED and flags.weights is None
+    is_file = flags.run is None and name is not None and not known and os.path.isfile(name)
     if not is_file:
         for flag in ("image_size", "discriminator_weights"):
             if getattr(flags, flag):
@@ -165,12 +165,10 @@ def source_of(flags):
         raise UsageError(
             f"--select {flags.select} with a file of weights needs --discriminator-weights too"
         )
-    if flags.checkpoint and (is_file or name in PRETRAINED):
-        raise UsageError(f"--checkpoint is for a run; {name} is none")
     if name is None or flags.run is not None:
         return Source(run=find_run(flags.logdir, name))
+    source = find_source(name, flags.logdir, checkpoint=flags.checkpoint)
+    if not is_file:
+        return source
     size = read_size(flags.image_size) if flags.image_size else None
-    discriminator = flags.discriminator_weights
-    return dataclasses.replace(
-        find_source(name, flags.logdir), discriminator_weights=discriminator, image_size=size
-    )
+    return Source(weights=name, discriminator_weights=flags.discriminator_weights, image_size=size)

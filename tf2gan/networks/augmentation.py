@@ -1,6 +1,6 @@
 """Augmentation of all that D sees, real and generated images alike: random translation.
 
-With few images D overfits to them; translated ones it sees hardly twice (Zhao et al. 2020).
+With few images D overfits to them; translated, each of them is many (Zhao et al. 2020).
 """
 
 import tensorflow as tf
@@ -11,7 +11,7 @@ from tf2gan.networks.latents import PHILOX
 def first_step(recipe, total_steps, epoch_steps):
     """The first step with augmentation: it starts once D could overfit, not before.
 
-    The later of a recipe's two settings applies; without the steps of the run (None), its part.
+    The later of a recipe's two settings applies; what the steps are None for counts as 0.
     """
     return max(
         int(recipe.shift_after * (total_steps or 0)),
@@ -26,9 +26,9 @@ def draw_shifts(key, count, reach):
       key: a (key, counter), from `tf2gan.networks.latents.philox_key`.
       reach: the most pixels, down or up, and right or left.
     """
-    key, counter = key
+    words, counter = key
     pixels = tf.raw_ops.StatelessRandomUniformIntV2(
-        shape=(count, 2), key=key, counter=counter, alg=PHILOX, minval=-reach, maxval=reach + 1
+        shape=(count, 2), key=words, counter=counter, alg=PHILOX, minval=-reach, maxval=reach + 1
     )
     return tf.cast(pixels, tf.float32)  # integers go through the host of a GPU
 
@@ -56,12 +56,12 @@ def translate(images, shifts, reach, edge="wrap"):
 
 
 def _translate_all(images, pixels, axis, edge):
+    size, ends = images.shape[axis], [[0, 0] for _ in images.shape]
+    if edge == "mirror" and pixels > 0:
+        ends[axis] = [pixels, 0]
+        return tf.split(tf.pad(images, ends, "SYMMETRIC"), [size, pixels], axis)[0]
     if edge == "mirror":
-        ends = [[0, 0] for _ in images.shape]
-        ends[axis][pixels < 0] = abs(pixels)
-        padded = tf.pad(images, ends, "SYMMETRIC")
-        extra = [abs(pixels), images.shape[axis]] if pixels < 0 else [images.shape[axis], pixels]
-        return tf.split(padded, extra, axis)[int(pixels < 0)]
-    wrapped = pixels % images.shape[axis]
-    kept, wrapped = tf.split(images, [images.shape[axis] - wrapped, wrapped], axis)
+        ends[axis] = [0, -pixels]
+        return tf.split(tf.pad(images, ends, "SYMMETRIC"), [-pixels, size], axis)[1]
+    kept, wrapped = tf.split(images, [size - pixels % size, pixels % size], axis)
     return tf.concat([wrapped, kept], axis)

@@ -9,12 +9,17 @@ DISCRIMINATOR, GENERATOR, SAMPLES, CALIBRATION = 0, 1, 2, 3
 PHILOX = 1  # its number among TensorFlow's generators
 
 
+def number_of(index, use):
+    """The number of a draw, int64: of step or block `index`, for a use. Shifts have -1 - step."""
+    return tf.cast(index, tf.int64) * 4 + use
+
+
 def draw_latents(count, *, seed, index, use):
     """Draws latents `[count, 100]`, float32 in U(-1, 1), from (seed, index, use) alone.
 
     `index` is the training step, or the number of the block of samples.
     """
-    return latents_of(philox_key(seed, tf.cast(index, tf.int64) * 4 + use), count)
+    return latents_of(philox_key(seed, number_of(index, use)), count)
 
 
 def philox_key(seed, number):
@@ -30,8 +35,8 @@ def philox_key(seed, number):
 
 def latents_of(key, count):
     """The latents `[count, 100]` of a `philox_key`."""
-    key, counter = key
+    words, counter = key
     uniform = tf.raw_ops.StatelessRandomUniformV2(
-        shape=(count, LATENT_SIZE), key=key, counter=counter, alg=PHILOX
+        shape=(count, LATENT_SIZE), key=words, counter=counter, alg=PHILOX
     )
     return uniform * 2.0 - 1.0

@@ -30,11 +30,16 @@ def build_optimizer(network, recipe, learning_rate, *, total_steps, dtype):
     return optimizer
 
 
-def apply_mean(optimizer, gradients, network):
-    """Updates a network with the mean of the gradients of all replicas; returns its global norm.
+def apply_gradients(optimizer, gradients, network):
+    """Updates a network with the mean over replicas of its gradients; returns that mean's norm.
 
-    Gradients, one for each trainable variable, are scaled as the optimizer's `scale_loss` says; the
-    norm is not.
+    Args:
+      optimizer: from `build_optimizer`.
+      gradients: one for each trainable variable, scaled as the optimizer's `scale_loss` says.
+      network: the Keras model.
+
+    Returns:
+      The global norm of the mean gradients, unscaled: a float32 scalar.
     """
     gradients = mean_over_replicas(gradients)
     norm = tf.linalg.global_norm(gradients) / optimizer.scale_loss(1.0)
@@ -42,15 +47,15 @@ def apply_mean(optimizer, gradients, network):
     return norm
 
 
-class OnEveryReplica:
-    """Each replica updates its copies: `apply_mean` has averaged what Keras would sum again."""
+class WithoutAllReduce:
+    """Each replica updates its copies: `apply_gradients` averaged what Keras would sum again."""
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             self.update_step(gradient, getattr(variable, "value", variable), learning_rate)
 
 
-class FusedSGD(OnEveryReplica, keras.optimizers.SGD):
+class FusedSGD(WithoutAllReduce, keras.optimizers.SGD):
     """Keras' SGD."""
 
     def update_step(self, gradient, variable, learning_rate):
@@ -68,7 +73,7 @@ class FusedSGD(OnEveryReplica, keras.optimizers.SGD):
         )
 
 
-class FusedAdam(OnEveryReplica, keras.optimizers.Adam):
+class FusedAdam(WithoutAllReduce, keras.optimizers.Adam):
     """Keras' Adam."""
 
     def update_step(self, gradient, variable, learning_rate):

@@ -33,7 +33,7 @@ WITHOUT_WEIGHTS = (
 )
 
 
-def evaluate(model, inputs, *, training, dtype=tf.float32, logits=False, pool_dtype=None):
+def forward(model, inputs, *, training, dtype=tf.float32, logits=False, pool_dtype=None):
     """Evaluates a Sequential model: equal to `model(inputs, training=training)` up to rounding.
 
     Args:

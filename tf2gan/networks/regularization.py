@@ -1,7 +1,7 @@
 """R1 regularization of the discriminator, and the moving average of the generator's weights.
 
-Both are lazy: done in one of so many steps. Whether a step is one of them is a scalar bool, known
-when the step is traced or only when it runs.
+Both are lazy: done in one of so many steps. `due` says whether a step is one of them: a scalar
+bool tensor, constant or not.
 """
 
 import tensorflow as tf
@@ -10,7 +10,9 @@ import tensorflow as tf
 def if_due(due, then, otherwise):
     """`then()` or `otherwise()`; no branch is made where `due` is a constant."""
     known = tf.get_static_value(due)
-    return tf.cond(due, then, otherwise) if known is None else (then if known else otherwise)()
+    if known is None:
+        return tf.cond(due, then, otherwise)
+    return then() if known else otherwise()
 
 
 def add_r1(gradients, discriminate, real_images, variables, *, weight, scale, due):
@@ -47,10 +49,11 @@ def add_r1(gradients, discriminate, real_images, variables, *, weight, scale, du
 
 
 def update_ema(ema, network, *, decay, every, step, due):
-    """Where `due`, moves the weights and statistics of `ema` to a network's, for `every` steps.
+    """Where `due`, moves the moving average `ema` of a network's weights and statistics.
 
-    The exponential moving average of Karras et al. (2017). At first a step's decay is smaller,
-    (1 + step) / (10 + step), so that the average forgets the initial weights.
+    ema = kept * ema + (1 - kept) * network, where kept = decay ** every (Karras et al. 2017). At
+    first a step's decay is smaller, (1 + step) / (10 + step), as in TensorFlow's own moving
+    average, so that the initial weights are forgotten.
     """
 
     def move():

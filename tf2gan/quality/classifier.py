@@ -18,7 +18,7 @@ from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
 from tf2gan.data.mapped import blocks, check_unchanged
 from tf2gan.devices.precision import choose_dtype
-from tf2gan.networks.polyphase import evaluate
+from tf2gan.networks.polyphase import forward
 from tf2gan.quality.clusters import cluster
 from tf2gan.utils.command_line import Parser, run_command
 from tf2gan.utils.errors import Tf2ganError
@@ -126,7 +126,7 @@ def train_classifier(images, labels, classes, *, seed=0):
     def step(pixels, labels, transforms):
         batch = distorted(to_unit(tf.cast(pixels, tf.float32)), transforms)
         with tf.GradientTape() as tape:
-            logits = evaluate(model, batch, training=True, dtype=dtype)
+            logits = forward(model, batch, training=True, dtype=dtype)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
             loss = tf.reduce_mean(losses)
         optimizer.apply(tape.gradient(loss, variables), variables)

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tf2gan.settings.config import TrainConfig
 from tf2gan.utils.command_line import typed
 from tf2gan.utils.errors import Tf2ganError, UsageError
 from tf2gan.utils.files import PARTIAL, locked
@@ -141,12 +142,19 @@ def find_unfinished(logdir, name=None):
 
 
 def is_finished(run):
-    """Whether the run wrote what it writes last, and was not resumed for more steps since."""
+    """Whether the run wrote all that it writes, and was not resumed for other steps since."""
     try:
-        step = json.loads((Path(run) / "summary.json").read_text())["step"]
-    except (OSError, ValueError, LookupError, TypeError):
+        summary = json.loads((Path(run) / "summary.json").read_text())
+        length = summary.get("length", length_of(TrainConfig.read(run)))  # 0.1 wrote none
+        as_asked = length == length_of(TrainConfig.read(run))
+        return as_asked and summary["step"] == max(checkpoint_steps(run), default=0)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, Tf2ganError):
         return False
-    return step >= max(checkpoint_steps(run), default=0)
+
+
+def length_of(config):
+    """How long a run of a configuration was asked to be, in steps or else in epochs."""
+    return {"steps": config.steps, "epochs": config.epochs}
 
 
 def resume_command(run):

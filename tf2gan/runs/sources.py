@@ -54,7 +54,7 @@ class Source:
 
     @property
     def config(self):
-        """The `TrainConfig` that the networks were trained with; of a stranger's file None."""
+        """A `TrainConfig` with the data that the networks are for; of a stranger's file None."""
         if self.run:
             return TrainConfig.read(self.run)
         return TrainConfig(data=self.pretrained) if self.pretrained else None
@@ -148,7 +148,7 @@ def find_start(config, logdir):
 def load_start(config, source):
     """The weights that a run starts from: (generator's, discriminator's or None), lists of arrays.
 
-    The discriminator of a generator's file starts from nothing, unless it has a file of its own.
+    The discriminator of a generator's file starts from random weights, unless it has a file too.
 
     Raises:
       UsageError: they are for images of another size or colour than the configuration's.

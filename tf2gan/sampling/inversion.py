@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from tf2gan.data.images import to_pixels, to_unit
 from tf2gan.networks.models import LATENT_SIZE
-from tf2gan.networks.polyphase import evaluate
-from tf2gan.sampling.sampler import evaluate_in_blocks, gaussian, sample_latents, uniform
+from tf2gan.networks.polyphase import forward
+from tf2gan.sampling.sampler import forward_in_blocks, gaussian, sample_latents, uniform
 
 CANDIDATES = 1024  # latents drawn at first; the nearest of them are the starts
 STARTS = 4  # of each target: descent ends in another hollow from each
@@ -70,7 +70,7 @@ class Inversion:
 
     def _first_points(self, targets, starts, seed):
         latents = sample_latents(CANDIDATES, seed=seed)
-        candidates = evaluate_in_blocks(self._generator, latents).reshape(CANDIDATES, -1)
+        candidates = forward_in_blocks(self._generator, latents).reshape(CANDIDATES, -1)
         flat = targets.reshape(len(targets), -1)
         squares = (flat**2).sum(1)[:, None] + (candidates**2).sum(1) - 2 * flat @ candidates.T
         nearest = np.argsort(squares, 1)[:, :starts].reshape(-1)
@@ -79,7 +79,7 @@ class Inversion:
     def _step(self, points, wanted, wanted_features):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(points)
-            images = evaluate(self._generator, uniform(points), training=False)
+            images = forward(self._generator, uniform(points), training=False)
             squares = losses = tf.reduce_mean((images - wanted) ** 2, [1, 2, 3])
             if wanted_features is not None:
                 apart = tf.reduce_mean((self._features(images) - wanted_features) ** 2, 1)

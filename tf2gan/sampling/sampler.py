@@ -7,7 +7,7 @@ from tf2gan.data.images import to_pixels, to_unit
 from tf2gan.data.mapped import blocks
 from tf2gan.networks.latents import SAMPLES, draw_latents
 from tf2gan.networks.models import LATENT_SIZE
-from tf2gan.networks.polyphase import evaluate
+from tf2gan.networks.polyphase import forward
 from tf2gan.utils.progress_bar import ProgressBar
 
 BLOCK = 128  # images evaluated at once: memory stays bounded, and one trace serves every batch
@@ -23,10 +23,10 @@ def sample_latents(count, *, seed):
     return tf.concat(blocks, 0)[:count]
 
 
-def evaluate_in_blocks(network, inputs, **how):
+def forward_in_blocks(network, inputs, **how):
     """The outputs of a network, in inference mode, for any number of inputs; an array."""
     every = blocks(inputs, BLOCK)
-    return np.concatenate([evaluate(network, block, training=False, **how) for block in every])
+    return np.concatenate([forward(network, block, training=False, **how) for block in every])
 
 
 class Sampler:
@@ -46,10 +46,10 @@ class Sampler:
         @tf.function(autograph=False)  # importing autograph takes half a second
         def block(seed, index, use):
             latents = draw_latents(BLOCK, seed=seed, index=index, use=use)
-            images = evaluate(generator, latents, training=False, dtype=dtype)
+            images = forward(generator, latents, training=False, dtype=dtype)
             scores = tf.zeros((BLOCK, 1))
             if discriminator is not None:
-                scores = evaluate(discriminator, images, training=False, dtype=dtype, logits=True)
+                scores = forward(discriminator, images, training=False, dtype=dtype, logits=True)
             return images, scores
 
         self._block = block
@@ -60,13 +60,13 @@ class Sampler:
 
     def at(self, latents):
         """Returns the images of given latents `[N, 100]`: uint8 `[N, H, W, C]`."""
-        return to_pixels(evaluate_in_blocks(self._generator, latents, dtype=self._dtype))
+        return to_pixels(forward_in_blocks(self._generator, latents, dtype=self._dtype))
 
     def scores(self, pixels):
         """Returns the discriminator's logits `[N]` of uint8 images `[N, H, W, C]`."""
         images = to_unit(pixels.astype(np.float32))
         how = {"dtype": self._dtype, "logits": True}
-        return evaluate_in_blocks(self._discriminator, images, **how)[:, 0]
+        return forward_in_blocks(self._discriminator, images, **how)[:, 0]
 
     def blocks(self, count, seed, use=SAMPLES, *, bar=None):
         """Yields (pixels uint8 `[n, H, W, C]`, logits float32 `[n]`), `count` images in all.

@@ -177,6 +177,10 @@ RECIPES = {
         averaging=0.999,
     ),
 }
+SAID = {  # of each, as a run starts
+    "classic": "the original's; --recipe modern makes better images, and sooner",
+    "modern": "for better images, and sooner; --recipe classic is the original's",
+}
 # Runs of version 0.1 name their recipe only: this is what it meant.
 RECIPES_OF_0_1 = {
     "classic": RECIPES["classic"],

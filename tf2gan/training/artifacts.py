@@ -17,7 +17,7 @@ from tf2gan.board.summaries import drop_after, summary_text
 from tf2gan.data.images import FILE_SUFFIXES, read_png, tile_grid, write_gif, write_png
 from tf2gan.gan import METRICS
 from tf2gan.runs.checkpoints import best_figures
-from tf2gan.runs.folders import grid_of, grid_steps
+from tf2gan.runs.folders import grid_of, grid_steps, length_of
 from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.utils.files import PARTIAL, replacing
 
@@ -38,6 +38,11 @@ class Pictures:
         samples = plain(self._sampler, FIXED_SAMPLES, seed=self._seed)
         self._summaries.grid("samples/fixed", samples, step)
         write_png(grid_of(self._run, step), tile_grid(samples))
+
+    def write_missing(self, step):
+        """Draws a grid that an error kept from being drawn before the step was saved."""
+        if not grid_of(self._run, step).exists():
+            self.write(step)
 
 
 def begin(gan, data, run, summaries, graph):
@@ -80,6 +85,7 @@ def end(gan, run, summaries, evaluation, quality, speed=None):
         evaluation.show_projector(run)
     figures = {
         "step": step,
+        "length": length_of(gan.config),
         "recipe": gan.config.title,
         "data": gan.config.data,
         "precision": gan.dtype.name,
@@ -92,10 +98,10 @@ def end(gan, run, summaries, evaluation, quality, speed=None):
     summaries.end(step)
 
 
-def tidy(run, config, step, *, end=False):
+def tidy(run, config, step, *, evaluate_again=False):
     """Makes a run folder what it was when `step` had just been saved, whatever was killed since.
 
-    With `end` it is the last step, whose evaluation will be made again.
+    With `evaluate_again` the evaluation of that step will be made again.
     """
     if (run / "config.json").read_text() != config.to_json():
         with replacing(run / "config.json") as partial:
@@ -106,7 +112,7 @@ def tidy(run, config, step, *, end=False):
                 file.unlink(missing_ok=True)
     for folder in (run / "checkpoints").glob("*_temp"):
         shutil.rmtree(folder)
-    drop_after(run, step, but=OF_STEPS if end else None)
+    drop_after(run, step, but=OF_STEPS if evaluate_again else None)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import tensorflow as tf
 
-from tf2gan.board.summaries import write_projector
+from tf2gan.board.summaries import EVALUATED, write_projector
 from tf2gan.data.dataset import subset
 from tf2gan.networks.optimizers import gradient_means
 from tf2gan.quality.ruler import Ruler, why_not
@@ -55,10 +55,12 @@ class Evaluation:
         samples = plain(self._plain, count, seed=self._gan.config.seed)
         self._show_scores(samples[:SCORED], step)
         self._show_weights(step)
+        quality = self._show_quality(samples, step) if self._ruler else None
         walk = interpolation(SHOWN, seed=self._gan.config.seed)
-        self._summaries.grid("samples/interpolation", self._plain.at(walk), step)
-        if self._ruler is None:
-            return None
+        self._summaries.grid(EVALUATED, self._plain.at(walk), step)
+        return quality
+
+    def _show_quality(self, samples, step):
         quality = self._ruler.measure(samples[: self._ruler.count])
         floor = {f"quality/{name}_floor": getattr(self._floor, name) for name in FLOORS}
         self._summaries.scalars({**quality.scalars(), **floor}, step)

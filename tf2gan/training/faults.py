@@ -13,31 +13,38 @@ from tf2gan.utils.errors import Stopped, Tf2ganError, brief
 
 
 @contextlib.contextmanager
-def told_on_one_line(run, strategy):
-    """Turns whatever ends its body into one line; saves first what was trained, where that is well.
+def errors_on_one_line(run, strategy):
+    """Turns whatever ends its body into a `Tf2ganError` of one line.
 
     Yields an object whose `session`, a `tf2gan.training.loop.Session`, is set when training begins.
+
+    | what ended it | what is done |
+    | --- | --- |
+    | a signal, in a window that failed | nothing: the newest checkpoint is named |
+    | an error between two windows, all weights finite | what was trained is saved |
+    | a disk that refuses to write | nothing: the checkpoints are as they were |
+    | an error in a window | nothing: the networks are those of no whole step |
     """
-    told = types.SimpleNamespace(session=None)
+    context = types.SimpleNamespace(session=None)
     try:
-        yield told
+        yield context
     except Tf2ganError:
         raise
-    except KeyboardInterrupt:  # before the first step; later a signal is only noted
+    except KeyboardInterrupt:  # later a signal is only noted
         raise Stopped(
-            f"stopped before the first step; resume with: {resume_command(run)}", signal.SIGINT
+            f"stopped before training began; resume with: {resume_command(run)}", signal.SIGINT
         ) from None
     except Exception as error:
-        raise _told(error, run, strategy, told.session) from error
+        raise _error_of(error, run, strategy, context.session) from error
 
 
-def _told(error, run, strategy, session):
-    reason, command = why(error, strategy), resume_command(run)
+def _error_of(error, run, strategy, session):
+    reason, command, newest = why(error, strategy), resume_command(run), _newest_checkpoint(run)
     of_tensorflow = isinstance(error, tf.errors.OpError)
     if session and session.stop.received and of_tensorflow and not session.runner.whole:
         # Ctrl-C reaches every process of a terminal, so XLA's compiler as well.
         return Stopped(
-            f"stopped inside a window ({brief(error)}); {_newest(run)}; resume with: {command}",
+            f"stopped inside a window ({brief(error)}); {newest}; resume with: {command}",
             session.stop.received,
         )
     # A disk that refuses to write leaves the checkpoints as they were.
@@ -45,19 +52,19 @@ def _told(error, run, strategy, session):
         if not session.gan.non_finite_variable():
             try:
                 session.save()
-            except OSError as refused:
-                return _told(refused, run, strategy, session)
+            except (OSError, tf.errors.OpError) as refused:  # TensorFlow has a full disk of its own
+                return _error_of(refused, run, strategy, None)
             steps = int(session.gan.step.numpy())
-            return _unforeseen(run, reason, f"what was trained is saved, {steps} steps", command)
+            return _error_text(run, reason, f"what was trained is saved, {steps} steps", command)
     if of_tensorflow or isinstance(error, OSError):
         return Tf2ganError(
-            f"{run} stopped ({reason}); its checkpoints are as they were, {_newest(run)}: "
+            f"{run} stopped ({reason}); its checkpoints are as they were, {newest}: "
             f"when that is put right, resume with {command}"
         )
-    return _unforeseen(run, reason, _newest(run), command)
+    return _error_text(run, reason, newest, command)
 
 
-def _unforeseen(run, reason, kept, command):
+def _error_text(run, reason, kept, command):
     return Tf2ganError(
         f"{run} stopped ({reason}); {kept}; resume with {command} (--debug shows where it stopped)"
     )
@@ -82,13 +89,13 @@ def check_finite(run, window, metrics, gan=None):
         bad.append(f"{variable} is not finite")
     if bad:
         raise Tf2ganError(
-            f"{bad[0]} after {window} of {run}, which stops here; {_newest(run)}. "
-            "The same settings would lead there again: "
-            "start a new run with another --seed, --batch or --mixed-precision"
+            f"{bad[0]} after {window} of {run}, which stops here; {_newest_checkpoint(run)}. "
+            "The same settings would lead there again: start a new run with lower learning rates "
+            "(--set), or another --seed, --batch or --mixed-precision"
         )
 
 
-def _newest(run):
+def _newest_checkpoint(run):
     steps = checkpoint_steps(run)
     return (
         f"the newest checkpoint is of step {steps[-1]}" if steps else "no checkpoint was saved yet"

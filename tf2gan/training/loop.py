@@ -4,40 +4,32 @@ import contextlib
 import dataclasses
 import os
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from tf2gan.board.summaries import Summaries
-from tf2gan.data.dataset import Data, batches_per_epoch, total_steps
-from tf2gan.data.load import check_same_data, load_training_data, name_arrays
-from tf2gan.devices import kernels, replicas
+from tf2gan.board.summaries import Summaries, was_evaluated
+from tf2gan.data.dataset import Data
+from tf2gan.data.load import check_same_data, name_arrays
+from tf2gan.devices import replicas
 from tf2gan.devices import strategy as strategies
-from tf2gan.devices.precision import choose_dtype, computing_gpus
-from tf2gan.gan import GAN
 from tf2gan.runs.checkpoints import Checkpoints
 from tf2gan.runs.folders import create_run, is_finished
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import artifacts
 from tf2gan.training.evaluation import Evaluation, find_ruler
-from tf2gan.training.faults import check_finite, stopped, told_on_one_line
+from tf2gan.training.faults import check_finite, errors_on_one_line, stopped
+from tf2gan.training.job import Job, alone_in, prepare, say_how
 from tf2gan.training.progress import Progress
 from tf2gan.training.runner import Runner
 from tf2gan.training.signals import StopSignals
 from tf2gan.training.windows import evaluation_steps, windows
 from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError
-from tf2gan.utils.files import locked
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-RECIPE_LINES = {  # what a run says at its start
-    "classic": "the original's; --recipe modern makes better images, and sooner",
-    "modern": "for better images, and sooner; --recipe classic is the original's",
-}
 
 
 def train(
@@ -73,12 +65,12 @@ def train(
     """
     if images is not None:
         config, data = name_arrays(config, images, labels, test_images, test_labels)
-    job = _prepare(config, data, started, profile, strategy)
+    job = prepare(config, data, started, profile, strategy)
     if start := find_start(job.config, logdir):
         job.weights = load_start(job.config, start)  # what is wrong is told on every machine
         job.config = dataclasses.replace(job.config, **start.from_any_folder())
     if not replicas.is_chief(job.strategy):
-        return _assist(job)
+        return _train_as_worker(job)
     label = config.name or f"{job.data.name}-{config.recipe}"
     return _fit(create_run(logdir, label, job.config.to_json()), job)
 
@@ -115,44 +107,8 @@ def resume(
     if images is not None:
         given, data = name_arrays(config, images, labels, test_images, test_labels)
         check_same_data(run, config, given)
-    job = _prepare(config, data, started, profile, strategy, resumed=True)
-    return _fit(Path(run), job) if replicas.is_chief(job.strategy) else _assist(job)
-
-
-@dataclasses.dataclass
-class Job:
-    """What one call of `train` or `resume` was given, checked: what is trained, and on what."""
-
-    config: TrainConfig
-    data: Data
-    strategy: tf.distribute.Strategy
-    started: float
-    profile: bool
-    weights: tuple | None = None  # of the networks that a run starts from
-
-    @property
-    def total(self):
-        """The steps of the whole run."""
-        return total_steps(self.config, self.data)
-
-    def build(self):
-        """A new GAN, and what runs its steps."""
-        epoch_steps = batches_per_epoch(len(self.data.images), self.config.batch)
-        with self.strategy.scope():
-            gan = GAN(self.config, total_steps=self.total, epoch_steps=epoch_steps)
-        return Runner(gan, self.strategy)
-
-
-def _prepare(config, data, started, profile, strategy, *, resumed=False):
-    """The `Job`, once all machines are known to train the same, in equal slices."""
-    started = started or time.perf_counter()
-    config, data = load_training_data(config, data, resumed=resumed)
-    strategy = strategy or tf.distribute.get_strategy()
-    dtype, _ = choose_dtype(config.mixed_precision, strategy)
-    strategies.check_settings(strategy, config.batch, dtype)
-    strategies.choose_jit(config.jit_compile, strategy)  # refused before a folder is made
-    strategies.check_alike(strategy, f"{config.to_json()} {len(data.images)}")
-    return Job(config, data, strategy, started, profile)
+    job = prepare(config, data, started, profile, strategy, resumed=True)
+    return _fit(Path(run), job) if replicas.is_chief(job.strategy) else _train_as_worker(job)
 
 
 @dataclasses.dataclass
@@ -172,15 +128,26 @@ class Session:
     def gan(self):
         return self.runner.gan
 
+    def evaluate(self, step):
+        """Measures the networks, and keeps the best; returns the `Quality`, None where unknown."""
+        quality = self.evaluation.at(step)
+        if quality:
+            self.checkpoints.keep_best(quality)
+        return quality
+
     def save(self):
         """Saves a checkpoint; the curves first, which may not lag behind it."""
         self.summaries.flush()
         self.checkpoints.save()
 
+    def end(self, quality, speed=None):
+        """Writes what is known after the last step."""
+        artifacts.end(self.gan, self.run, self.summaries, self.evaluation, quality, speed)
+
 
 def _fit(run, job):
     """Trains in a run folder, from its newest checkpoint to the end; returns the folder."""
-    with told_on_one_line(run, job.strategy) as told, _alone_in(run):
+    with errors_on_one_line(run, job.strategy) as context, alone_in(run):
         runner = job.build()
         checkpoints = Checkpoints(runner.gan, run, keep=job.config.keep)
         step = _restore_or_begin(run, job, runner, checkpoints)
@@ -195,69 +162,66 @@ def _fit(run, job):
             return run
         if TrainConfig.read(run).of(job.data) != job.config:
             checkpoints.forget_best_after(step)
-        artifacts.tidy(run, job.config, step, end=step == job.total)
-        evaluates = evaluation_steps(job.config, job.data) > 0
-        ruler = find_ruler(job.data) if evaluates else None  # may take a minute: Ctrl-C ends it
+        every = evaluation_steps(job.config, job.data)
+        missed = step and every and _missed_evaluation(run, step, every, job.total)
+        artifacts.tidy(run, job.config, step, evaluate_again=missed)
+        ruler = find_ruler(job.data) if every else None  # may take a minute: Ctrl-C ends it
         with Summaries(run) as summaries, StopSignals() as stop:
             graph = runner.trace()
             pictures = artifacts.Pictures(runner.gan, run, summaries)
             if step == 0:
                 artifacts.begin(runner.gan, job.data, run, summaries, graph)
                 pictures.write(step)
-            evaluation = Evaluation(runner.gan, job.data, ruler, summaries) if evaluates else None
-            told.session = session = Session(
-                run, job, runner, checkpoints, summaries, stop, pictures, evaluation
-            )
-            _say_how(session)
-            (_loop if step < job.total else _end_again)(session, step)
+            evaluation = Evaluation(runner.gan, job.data, ruler, summaries) if every else None
+            session = Session(run, job, runner, checkpoints, summaries, stop, pictures, evaluation)
+            context.session = session
+            say_how(job, runner)
+            if step and is_due(step, job.config.image_every, job.total):
+                pictures.write_missing(step)
+            quality = session.evaluate(step) if missed else None
+            if step < job.total:
+                _loop(session, step)
+            else:
+                session.end(quality)
     return run
 
 
 def _loop(session, step):
-    """Trains window by window; what else happens in a run happens between two of them."""
+    """Trains window by window; what else happens in a run happens between two windows."""
     run, job, config = session.run, session.job, session.job.config
-    runner, summaries, evaluation = session.runner, session.summaries, session.evaluation
     evaluate_every, quality = evaluation_steps(config, job.data), None
     with Progress(step, job.total, batch=config.batch, evaluate_every=evaluate_every) as progress:
         for number, window in enumerate(windows(config, job.data, step)):
             # The second window, for the first warms up; or the only one.
             profiling = job.profile and (number == 1 or number == 0 and window.end == job.total)
             with artifacts.profile_of(run, step) if profiling else contextlib.nullcontext():
-                metrics = runner.run(window.images, window.rows)
+                metrics = session.runner.run(window.images, window.rows)  # at most 10 steps
             trained, step = f"steps {step + 1} to {window.end}", window.end
+
             last = step == job.total
             stopping = replicas.any_machine(job.strategy, session.stop.received)
-            drawing = last or step % config.image_every == 0
-            evaluating = evaluation and (last or step % evaluate_every == 0)
-            saving = last or stopping or step % config.checkpoint_every == 0
+            drawing = is_due(step, config.image_every, job.total)  # each 100 steps, by default
+            evaluating = evaluate_every and is_due(step, evaluate_every, job.total)  # each epoch
+            saving = stopping or is_due(step, config.checkpoint_every, job.total)  # each 500 steps
 
             check_finite(run, trained, metrics, session.gan if evaluating or saving else None)
-            metrics["speed/images_per_second"] = progress.window(step, metrics)
-            summaries.scalars(metrics, step)
+            metrics["speed/images_per_second"] = progress.show_window(step, metrics)
+            session.summaries.scalars(metrics, step)
             if drawing:
                 session.pictures.write(step)
-            if evaluating and (quality := evaluation.at(step)):
-                progress.quality(step, quality)
-                session.checkpoints.keep_best(quality)
+            if evaluating and (quality := session.evaluate(step)):
+                progress.show_quality(step, quality)
             if last:
-                artifacts.end(session.gan, run, summaries, evaluation, quality, progress.mean_speed)
+                session.end(quality, progress.mean_speed)
             if saving:
                 session.save()
             if stopping and not last:
                 raise stopped(run, step, job.total, session.stop.received)
-            progress.resume(evaluated=bool(evaluating))
+            progress.restart_clock(evaluated=evaluating)
     print(progress.costs())
 
 
-def _end_again(session, step):
-    """Makes good what an error after the last step left undone: the steps themselves are saved."""
-    quality = session.evaluation and session.evaluation.at(step)
-    if quality:
-        session.checkpoints.keep_best(quality)
-    artifacts.end(session.gan, session.run, session.summaries, session.evaluation, quality)
-
-
-def _assist(job):
+def _train_as_worker(job):
     """What a machine that is not the chief does: the chief's windows, from the chief's state."""
     try:
         runner = job.build()
@@ -276,48 +240,24 @@ def _assist(job):
         raise Tf2ganError(f"stopped ({reason}); start all machines again, with --resume") from error
 
 
+def is_due(step, every, total):
+    """Whether what is done every so many steps, and after the last, is done after this one."""
+    return step == total or step % every == 0
+
+
+def _missed_evaluation(run, step, every, total):
+    """Whether the evaluation of a saved step was not made: an error ended it, or what follows."""
+    return is_due(step, every, total) and (step == total or not was_evaluated(run, step))
+
+
 def _restore_or_begin(run, job, runner, checkpoints):
     """Restores the newest checkpoint, or begins with trained networks; returns the steps done."""
     step = checkpoints.restore()
     if step is None:
         step = 0
         if start := find_start(job.config, run.parent):
-            runner.gan.begin_with(*(job.weights or load_start(job.config, start)))
+            runner.gan.set_weights(*(job.weights or load_start(job.config, start)))
             checkpoints.save()  # what they came from may be gone when the run is resumed
             print(f"starts from the networks of {job.config.start_from}")
     replicas.take_from_chief([runner.gan.step, *runner.gan.variables], job.strategy)
     return step
-
-
-@contextlib.contextmanager
-def _alone_in(run):
-    """Holds the run's lock: two processes that train it would destroy each other's checkpoints."""
-    with contextlib.ExitStack() as held:
-        try:
-            held.enter_context(locked(run / ".lock", wait=False))
-        except BlockingIOError as error:
-            raise Tf2ganError(
-                f"{run} is being trained by another process; wait, or start a new run"
-            ) from error
-        yield
-
-
-def _say_how(session):
-    job, gan = session.job, session.gan
-    print(f"{job.data.line()}\nrecipe {job.config.title}: {RECIPE_LINES[job.config.recipe]}")
-    print(
-        f"start-up {time.perf_counter() - job.started:.1f} s; "
-        f"{strategies.describe(job.strategy)}"
-        f"computing in {gan.dtype.name}: {gan.dtype_reason}; {how_computed(session.runner)}",
-        flush=True,
-    )
-
-
-def how_computed(runner):
-    """With which kernels: oneDNN's are the processor's, and XLA is named where it was asked for."""
-    with_xla = f"{'with' if runner.jit_compile else 'without'} XLA ({runner.jit_reason})"
-    with_xla += ", which compiles in the first window" if runner.jit_compile else ""
-    asked = runner.jit_compile or runner.gan.config.jit_compile == "on"
-    with_onednn = "with oneDNN" if kernels.has_onednn() else "without oneDNN"
-    used = [] if computing_gpus(runner.strategy) else [with_onednn]
-    return ", ".join([*used, with_xla] if asked else used or [with_xla])

@@ -41,7 +41,7 @@ class Progress:
     def __exit__(self, *exception):
         self._bar.__exit__(*exception)
 
-    def window(self, step, metrics):
+    def show_window(self, step, metrics):
         """Shows the window that ended at `step` and returns its images per second."""
         now = time.perf_counter()
         seconds = now - self._time
@@ -57,11 +57,11 @@ class Progress:
             print(f"step {step}/{self._total}  {values}", flush=True)
         return speed
 
-    def quality(self, step, quality):
+    def show_quality(self, step, quality):
         """Shows a measurement of quality."""
         print(f"step {step}/{self._total}  {quality.line()}", flush=True)
 
-    def resume(self, *, evaluated=False):
+    def restart_clock(self, *, evaluated=False):
         """Starts the next window's clock: what was written since the last is none of its speed.
 
         Says once how long the rest will take, as soon as that can be told.

@@ -16,7 +16,7 @@ from tf2gan.devices.replicas import on_slices, synchronise_batch_statistics
 from tf2gan.devices.strategy import choose_jit
 from tf2gan.gan import METRICS
 from tf2gan.networks.augmentation import draw_shifts
-from tf2gan.networks.latents import DISCRIMINATOR, GENERATOR, latents_of, philox_key
+from tf2gan.networks.latents import DISCRIMINATOR, GENERATOR, latents_of, number_of, philox_key
 from tf2gan.networks.models import LATENT_SIZE
 from tf2gan.utils.errors import brief
 
@@ -32,16 +32,17 @@ class Runner:
       gan, strategy: these.
       jit_compile, jit_reason: whether XLA compiles the step, and why.
       graph_function: a window as a `tf.function`; one trace serves every window and data set.
-      whole: whether a window was run and the networks are those of a whole step: in one that failed
-        they are not.
+      whole: true after a window; false while one runs, or after one that failed: the networks are
+        then between two steps.
     """
 
     def __init__(self, gan, strategy=None):
         self.gan, self.strategy = gan, strategy or tf.distribute.get_strategy()
-        self.whole, config = False, gan.config
+        self.whole = False
+        config = gan.config
         synchronise_batch_statistics(gan.generator, self.strategy)
         # Two programs, of the step with R1 and without: a branch inside would wait for the host.
-        self._compiled = {due: self._compile(due) for due in (False, True)}
+        self._xla_updates = {due: self._compile(due) for due in (False, True)}
         self.jit_compile, self.jit_reason = choose_jit(config.jit_compile, self.strategy)
         if self.jit_compile and (reason := self._why_not_compiled()):
             self.jit_compile, self.jit_reason = False, f"it cannot compile this step: {reason}"
@@ -74,6 +75,7 @@ class Runner:
         return metrics
 
     def _window(self, images, rows):
+        """The graph of `run`: what is drawn is drawn here, what is computed is the step's."""
         gan, count = self.gan, tf.shape(rows)[0]
         with tf.device("CPU:0"):
             first = tf.identity(gan.step)
@@ -86,7 +88,7 @@ class Runner:
                 r1_due, ema_due = gan.due_at(step)
                 augmenting = step >= gan.augment_from
             pixels = from_words(tf.gather(words, rows[index]), images.shape[1:])
-            d_key, g_key, shift_key = ([part[index, use] for part in keys] for use in range(3))
+            d_key, g_key, shift_key = ([part[index, i] for part in keys] for i in range(3))
             batches = [
                 to_unit(tf.cast(pixels, tf.float32)),
                 latents_of(d_key, gan.config.batch),
@@ -94,6 +96,8 @@ class Runner:
             ]
             batches += [self._shifts(shift_key, augmenting)] if gan.recipe.shift else []
             metrics = self._update_both(batches, r1_due)
+            if set(metrics) != set(METRICS):  # one that is new would be lost without a word
+                raise ValueError(f"a step returns {sorted(metrics)}, not tf2gan.gan.METRICS")
             gan.finish_step(ema_due)
             return index + 1, {name: totals[name] + metrics[name] for name in METRICS}
 
@@ -108,8 +112,8 @@ class Runner:
             update = functools.partial(self.gan.update_both, r1_due=r1_due)
             return on_slices(self.strategy, update, *batches)
         if not self.gan.recipe.gradient_penalty:
-            return self._compiled[False](*batches)
-        run = {due: functools.partial(call, *batches) for due, call in self._compiled.items()}
+            return self._xla_updates[False](*batches)
+        run = {due: functools.partial(call, *batches) for due, call in self._xla_updates.items()}
         return tf.cond(r1_due, run[True], run[False])
 
     def _compile(self, r1_due):
@@ -130,7 +134,7 @@ class Runner:
             device = tf.zeros(()).device
         try:
             for due in (False, True) if recipe.gradient_penalty else (False,):
-                describe = self._compiled[due].experimental_get_compiler_ir(*batches)
+                describe = self._xla_updates[due].experimental_get_compiler_ir(*batches)
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # `device_name` is deprecated
                     describe(stage="hlo", device_name=device)
@@ -141,8 +145,9 @@ class Runner:
     def _keys(self, first, count):
         """The keys of a window's draws, for D, G and shifts: two tensors `[steps, 3, n]`."""
         steps = first + tf.range(tf.cast(count, tf.int64))
-        # Latents have the numbers from 0.
-        numbers = tf.stack([steps * 4 + DISCRIMINATOR, steps * 4 + GENERATOR, -1 - steps], 1)
+        # Those of shifts are negative, as no latent's are.
+        latents = [number_of(steps, use) for use in (DISCRIMINATOR, GENERATOR)]
+        numbers = tf.stack([*latents, -1 - steps], 1)
         parts = tf.map_fn(
             functools.partial(philox_key, self.gan.config.seed),
             tf.reshape(numbers, (-1,)),
