@@ -51,7 +51,8 @@ def prepare(config, data, started, profile, strategy, *, resumed=False):
     dtype, _ = choose_dtype(config.mixed_precision, strategy)
     strategies.check_settings(strategy, config.batch, dtype)
     strategies.choose_jit(config.jit_compile, strategy)  # refused before a folder is made
-    strategies.check_alike(strategy, f"{config.to_json()} {len(data.images)}")
+    # The same images by their content: each machine may have them in a place of its own.
+    strategies.check_alike(strategy, dataclasses.replace(config, data=data.key).to_json())
     return Job(config, data, strategy, started, profile)
 
 
