@@ -30,7 +30,7 @@ from tf2gan.runs.checkpoints import best_figures, checkpoint_steps, restore_netw
 from tf2gan.runs.folders import create_run, is_finished
 from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.settings.config import TrainConfig
-from tf2gan.training import evaluation, faults, job
+from tf2gan.training import evaluation, faults, job, signals
 from tf2gan.training import loop as training
 from tf2gan.utils.errors import Stopped, Tf2ganError, UsageError
 from tf2gan.utils.files import locked, replacing
@@ -148,6 +148,30 @@ def test_a_file_is_whole_or_not_there(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
 
 
+def test_no_checkpoint_is_saved_before_the_curves_up_to_it(small, tmp_path, monkeypatch):
+    """Killed after it, the run would lack them for ever.
+
+    A file system may hold events back until they are flushed: it is looked at that they are.
+    """
+    save, flush, done = checkpoints.Checkpoints.save, training.Summaries.flush, []
+
+    def saving(self):
+        points = [(tag, step) for tag, step, _ in curves(self._run)]
+        done.append((int(self._gan.step), points))
+        save(self)
+
+    def flushing(self):
+        done.append("flushed")
+        flush(self)
+
+    monkeypatch.setattr(checkpoints.Checkpoints, "save", saving)
+    monkeypatch.setattr(training.Summaries, "flush", flushing)
+    run = tf2gan.train(TrainConfig(**small), tmp_path)
+    points = [(tag, step) for tag, step, _ in curves(run)]
+    first = [point for point in points if point[1] <= 4]
+    assert done == ["flushed", (4, first), "flushed", (6, points)]
+
+
 def test_killed_before_the_first_checkpoint_it_starts_over_in_its_folder(trained, small, tmp_path):
     """Whatever the kill left: a cut event file, half a checkpoint that was never completed."""
     run = create_run(tmp_path, "digits-classic", TrainConfig(**small).to_json())
@@ -204,6 +228,23 @@ def test_a_second_signal_stops_at_once(small, tmp_path):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 143
         assert "once more to stop at once" in process.stderr.read()
+
+
+def test_after_a_run_signals_are_handled_as_before():
+    """Ctrl-C in a notebook, after training there or after a run that failed."""
+
+    def handling():
+        number = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(number)
+        return [number, *map(signal.getsignal, signals.SIGNALS)]
+
+    before = handling()
+    with signals.StopSignals():
+        assert not set(handling()) & set(before)
+    assert handling() == before
+    with pytest.raises(KeyError), signals.StopSignals():
+        raise KeyError
+    assert handling() == before
 
 
 # The best
