@@ -11,13 +11,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
+from tf2gan.data.dataset import Data, batch_rows
 from tf2gan.data.images import read_png, tile_grid, to_pixels
 from tf2gan.gan import METRICS
 from tf2gan.runs import checkpoints
 from tf2gan.sampling.sampler import sample_latents
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import loop as training
-from tf2gan.training.windows import next_stop
+from tf2gan.training.windows import next_stop, windows
 from tf2gan.utils.errors import DataError
 
 
@@ -85,9 +86,11 @@ def test_a_resumed_run_equals_one_that_never_stopped(trained, small, tmp_path):
 
 
 def test_the_same_seed_gives_the_same_run_whatever_the_cadence(trained, small, tmp_path):
-    again = tf2gan.train(TrainConfig(**{**small, "log_every": 5, "image_every": 6}), tmp_path)
+    cadence = {"log_every": 5, "image_every": 6, "checkpoint_every": 2, "keep": 1}
+    again = tf2gan.train(TrainConfig(**{**small, **cadence}), tmp_path)
     assert saved_state(again, 6) == saved_state(trained[1], 6)
     assert again.name == trained[1].name
+    assert checkpoints.checkpoint_steps(again) == [6]
 
 
 def test_epochs_are_passes_over_the_data(small, tmp_path):
@@ -115,3 +118,23 @@ def test_windows_end_at_every_multiple_of_every_cadence(step, more, cadences):
     assert not any(
         between % cadence == 0 for between in range(step + 1, end) for cadence in cadences
     )
+
+
+def test_a_window_ends_wherever_something_is_due():
+    """Shown, drawn, saved or measured; each epoch is, where nothing is said of that."""
+    data = Data("it", np.zeros((40, 28, 28, 1), np.uint8))
+    every = {"log_every": 7, "image_every": 11, "checkpoint_every": 13, "evaluate_every": 17}
+    due = {60, *(step for cadence in every.values() for step in range(cadence, 60, cadence))}
+    config = TrainConfig(**every, batch=4, steps=60)
+    assert [window.end for window in windows(config, data, 0)] == sorted(due)
+    config = TrainConfig(**{**every, "log_every": 99, "evaluate_every": None}, batch=4, steps=25)
+    assert [window.end for window in windows(config, data, 0)] == [10, 11, 13, 20, 22, 25]
+
+
+@pytest.mark.parametrize("recipe, seed", [("classic", None), ("modern", 5)])
+def test_the_order_of_the_images_is_the_recipes(recipe, seed):
+    """The file's, or one of the run's seed for each epoch."""
+    data = Data("it", np.zeros((40, 28, 28, 1), np.uint8))
+    config = TrainConfig(recipe=recipe, batch=4, steps=25, seed=5)
+    rows = np.concatenate([window.rows for window in windows(config, data, 0)])
+    assert np.array_equal(rows, batch_rows(0, 25, count=40, batch=4, seed=seed))
