@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +11,9 @@ import tf2gan
 from tf2gan.devices import precision
 from tf2gan.devices.precision import choose_dtype
 from tf2gan.gan import GAN
+from tf2gan.networks.optimizers import apply_gradients, build_optimizer
 from tf2gan.settings.config import TrainConfig
+from tf2gan.settings.recipes import RECIPES
 from tf2gan.training import loop as training
 from tf2gan.training.runner import Runner
 from tf2gan.utils.errors import Tf2ganError
@@ -110,6 +113,22 @@ def test_float16_skips_a_step_whose_gradients_overflow():
     gan.d_optimizer.apply([tf.fill(v.shape, np.float32(np.inf)) for v in variables], variables)
     assert all(map(np.array_equal, before, gan.discriminator.get_weights()))
     assert float(gan.d_optimizer.dynamic_scale.numpy()) == 2.0**14
+
+
+def test_gradients_scaled_for_float16_are_applied_and_told_as_they_are():
+    applied = {}
+    for dtype in (tf.float32, tf.float16):
+        network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        network.set_weights([np.zeros((2, 1)), np.zeros(1)])
+        how = {"total_steps": None, "dtype": dtype}
+        optimizer = build_optimizer(network, RECIPES["classic"], 0.1, **how)
+        assert optimizer.scale_loss(1.0) == (1 if dtype == tf.float32 else 2.0**15)
+        loss = [tf.constant([[3.0], [0.0]]), tf.constant([4.0])]
+        scaled = [optimizer.scale_loss(1.0) * gradient for gradient in loss]
+        assert float(apply_gradients(optimizer, scaled, network)) == pytest.approx(5)
+        applied[dtype] = np.concatenate(network.get_weights(), None)
+    np.testing.assert_allclose(applied[tf.float16], applied[tf.float32])
+    assert applied[tf.float32][0] < 0
 
 
 def test_a_run_goes_on_in_another_precision(small, tmp_path):

@@ -12,7 +12,6 @@ from tf2gan.gan import GAN
 from tf2gan.networks.augmentation import translate
 from tf2gan.networks.optimizers import FusedAdam, FusedSGD
 from tf2gan.networks.polyphase import forward
-from tf2gan.networks.regularization import add_r1
 from tf2gan.settings.config import TrainConfig
 from tf2gan.settings.recipes import RECIPES
 from tf2gan.training.runner import METRICS, Runner
@@ -209,6 +208,7 @@ def test_the_penalty_is_the_squared_slope_at_real_images():
     """Against Keras' own graphs, differentiated twice; it counts for the steps without it too."""
     gan = GAN(TrainConfig(recipe="modern", batch=4))
     real = tf.random.stateless_uniform((4, 28, 28, 1), (0, 1), -1, 1)
+    latents = tf.random.stateless_uniform((4, 100), (0, 2), -1, 1)
     variables = [variable.value for variable in gan.discriminator.trainable_variables]
     before_sigmoid = keras.Sequential(gan.discriminator.layers[:-1])
     with tf.GradientTape() as tape:
@@ -218,14 +218,19 @@ def test_the_penalty_is_the_squared_slope_at_real_images():
         penalty = tf.reduce_mean(tf.reduce_sum(inner.gradient(logits, real) ** 2, [1, 2, 3]))
         loss = MODERN.penalty_every * MODERN.gradient_penalty / 2 * penalty
     expected = tape.gradient(loss, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    zeros = [tf.zeros_like(v) for v in variables]
-    how = {"weight": MODERN.penalty_every * MODERN.gradient_penalty, "scale": 1.0}
-    added = add_r1(zeros, gan._discriminate, real, variables, **how, due=tf.constant(True))
+    applied = []
+    gan.d_optimizer.apply = lambda gradients, variables: applied.append(gradients)
+    for due in (False, True):
+        gan.discriminator_step(real, latents, r1_due=tf.constant(due))
     assert penalty > 0
-    for a, b in zip(added, expected, strict=True):
-        np.testing.assert_allclose(
-            a, b, rtol=1e-3, atol=1e-6 + 1e-4 * float(tf.reduce_max(tf.abs(b)))
-        )
+    for without, with_r1, b in zip(*applied, expected, strict=True):
+        scale = float(tf.reduce_max(tf.abs(b)) + tf.reduce_max(tf.abs(without)))
+        np.testing.assert_allclose(with_r1 - without, b, rtol=1e-3, atol=1e-6 + 1e-4 * scale)
+    gan.g_optimizer.apply = lambda gradients, variables: None
+    for _ in range(2):  # it is due at step 0, and not at step 1
+        gan.train_step(real, latents, latents)
+    norms = [float(tf.linalg.global_norm(gradients)) for gradients in applied]
+    assert norms[2:] == pytest.approx([norms[1], norms[0]]) and norms[1] != norms[0]
 
 
 def test_modern_takes_large_batches():
