@@ -71,6 +71,18 @@ def test_a_run_of_seconds_says_nothing(time, capsys):
     assert run(time, capsys, total=20) == (None, None)  # it could be told, but the run is over
 
 
+def test_images_per_second_are_those_of_the_steps_alone(time):
+    """What is drawn, measured and saved between two windows takes none of it away."""
+    shown, losses = Progress(100, 130, batch=8), {"loss/d": 0.1, "loss/g": 0.2}
+    time.now += 5
+    assert shown.show_window(110, losses) == 16
+    time.now += 1000
+    shown.restart_clock(evaluated=True)
+    time.now += 4
+    assert shown.show_window(120, losses) == 20
+    assert shown.mean_speed == pytest.approx(20 * 8 / 9)
+
+
 @pytest.mark.parametrize(
     "seconds, words",
     [

@@ -77,6 +77,28 @@ def test_accuracy_and_score_count_each_side(gan, inputs):
     )
 
 
+def test_scores_and_accuracies_tell_real_from_fake(gan, inputs, monkeypatch):
+    """Of a discriminator that finds white images real and black ones not."""
+    for layer in gan.discriminator.layers:
+        if layer.weights:  # each passes on what the first one sees of the brightness
+            kernel = np.zeros(layer.kernel.shape, np.float32)
+            kernel[(*(side // 2 for side in kernel.shape[:-2]), 0, 0)] = 1
+            layer.kernel.assign(kernel)
+    gan.discriminator.layers[-2].bias.assign([-0.25])
+    white = tf.ones_like(inputs[0])
+    monkeypatch.setattr(gan, "_generate", lambda latents, training: -white)
+    logit = np.tanh(np.tanh(np.tanh(1.0)))
+    expected = {
+        "score/real": 1 / (1 + np.exp(0.25 - logit)),
+        "score/fake": 1 / (1 + np.exp(0.25 + logit)),
+        "accuracy/real": 1,
+        "accuracy/fake": 1,
+        "loss/d": (np.log1p(np.exp(0.25 - logit)) + np.log1p(np.exp(-0.25 - logit))) / 2,
+    }
+    metrics = gan.discriminator_step(white, inputs[1])
+    assert {tag: float(metrics[tag]) for tag in expected} == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_hundred_calls_make_one_trace(gan):
     images = tf.zeros((40, 28, 28, 1), tf.uint8)
     traced = tf.function(gan.train_step)
