@@ -111,11 +111,14 @@ def test_plain_keras_opens_the_models_where_tf2gan_cannot_be_imported(trained, t
     assert output.strip() == "(2, 28, 28, 1) (2, 1)", error
 
 
-def test_load_run_gives_the_newest_weights_as_plain_keras_models(trained):
-    networks = tf2gan.load_run(trained[1])
-    for network, expected in zip(networks, restore_networks(trained[1]), strict=False):
-        assert type(network) is keras.Sequential
-        assert all(map(np.array_equal, network.get_weights(), expected.get_weights()))
+@pytest.mark.xdist_group("measured")
+def test_load_run_gives_the_newest_weights_as_plain_keras_models(trained, measured):
+    """Of `modern` the averaged generator's."""
+    for run in (trained[1], measured):
+        networks, restored = tf2gan.load_run(run), restore_networks(run, "latest")[:2]
+        for network, expected in zip(networks, restored, strict=True):
+            assert type(network) is keras.Sequential
+            assert all(map(np.array_equal, network.get_weights(), expected.get_weights()))
 
 
 def test_load_run_of_nothing(tmp_path):

@@ -14,7 +14,8 @@ from tensorboard.util.tensor_util import make_ndarray
 
 import tf2gan
 from tf2gan.board.summaries import CHARTS, DESCRIPTIONS
-from tf2gan.data.images import read_png
+from tf2gan.data.images import read_png, tile_grid, to_pixels, to_unit
+from tf2gan.sampling.sampler import sample_latents
 from tf2gan.settings.config import TrainConfig
 
 pytestmark = pytest.mark.xdist_group("measured")
@@ -89,6 +90,29 @@ def test_histograms_count_what_they_show(events):
                 sum(tag.startswith(f"{kind}_{network}/") for tag in events.Tags()["tensors"])
                 == variables
             )
+
+
+def test_the_grids_over_the_run_are_the_averaged_generators(measured):
+    generator, _ = tf2gan.load_run(measured)
+    expected = tile_grid(to_pixels(generator(sample_latents(64, seed=3), training=False)))
+    shown = read_png(measured / "samples" / "step-000004.png").astype(int)
+    assert np.abs(shown - expected).max() <= 1
+
+
+def test_the_discriminator_chooses_the_nice_and_the_worst(events, measured, tmp_path):
+    """And the histogram of generated images has both at its ends."""
+    _, discriminator = tf2gan.load_run(measured)
+    scores = {}
+    for kind in ("nice", "worst"):
+        encoded = make_ndarray(events.Tensors(f"samples/{kind}")[-1].tensor_proto)[2]
+        (tmp_path / "grid.png").write_bytes(encoded)
+        grid = read_png(tmp_path / "grid.png").astype(np.float32)
+        tiles = grid.reshape(8, 28, 8, 28).swapaxes(1, 2).reshape(64, 28, 28, 1)
+        scores[kind] = discriminator(to_unit(tiles), training=False).numpy()
+    assert scores["nice"].min() > scores["worst"].max()
+    buckets = make_ndarray(events.Tensors("histogram/score_fake")[-1].tensor_proto)
+    ends = scores["worst"].min(), scores["nice"].max()
+    np.testing.assert_allclose((buckets[0, 0], buckets[-1, 1]), ends, rtol=1e-3)
 
 
 def test_the_projector_has_a_picture_and_a_label_for_every_point(measured):
