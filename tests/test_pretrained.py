@@ -14,7 +14,7 @@ import tf2gan
 from tf2gan.cli.train import main as train
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.runs import pretrained
-from tf2gan.runs.sources import find_start, load_start
+from tf2gan.runs.sources import Source, find_source, find_start, load_start
 from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.utils.errors import Tf2ganError, UsageError
 
@@ -147,6 +147,18 @@ def test_a_run_is_found_by_its_number(trained, small):
     logdir, run = trained
     config = tf2gan.TrainConfig(**small, start_from="0")
     assert find_start(config, logdir).run == run
+
+
+def test_a_file_comes_before_a_run_of_that_number_and_mnist_before_all(trained, tmp_path):
+    """In the folder where it is typed."""
+    logdir, run = trained
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert find_source("0", logdir) == Source(run=run)
+        for name in ("0", "mnist"):
+            (tmp_path / name).touch()
+        assert find_source("0", logdir) == Source(weights="0")
+        assert find_source("mnist", logdir) == Source(pretrained="mnist")
 
 
 @pytest.mark.parametrize(
