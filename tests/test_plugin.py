@@ -398,11 +398,20 @@ def test_another_site_draws_nothing(opened):
 
 
 def test_nothing_is_fetched_for_a_picture(tmp_path, monkeypatch):
+    """Fashion-MNIST is read where Keras has it already."""
+    from keras.datasets import fashion_mnist
+
     from tf2gan.board import explorer
 
+    asked = []
+    monkeypatch.setattr(fashion_mnist, "load_data", lambda: asked.append("Keras"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert explorer._read(("fashion_mnist", None, None))[:2] == (None, None)
-    assert list(tmp_path.iterdir()) == []
+    assert explorer._read(("fashion_mnist", None, None))[:2] == (None, None) and not asked
+    folder = tmp_path / "datasets" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    (folder / "train-images-idx3-ubyte.gz").touch()
+    explorer._read(("fashion_mnist", None, None))
+    assert asked
 
 
 def test_data_too_large_to_keep_are_read_once(monkeypatch):

@@ -125,7 +125,7 @@ def test_sizes_of_a_run_are_written_and_cannot_change():
     assert config.resumed(image_size="32x48", color_mode="rgb") == config
     old = TrainConfig.from_json("{}")  # of a version that knew one size
     assert (old.size, old.channels) == ((28, 28), 1)
-    assert old.resumed(image_size="28") is not None
+    assert old.resumed(image_size="28").size == (28, 28)
     for changes, said in (
         ({"image_size": "32"}, "--image-size 32x32 contradicts the run, which has 32x48"),
         ({"color_mode": "grayscale"}, "--color-mode grayscale contradicts the run, which has rgb"),
