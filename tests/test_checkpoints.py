@@ -51,6 +51,7 @@ BUILD = {"generator": build_generator, "discriminator": build_discriminator}
 def every_variable(gan):
     owners = (
         gan.generator.weights,
+        gan.ema_generator.weights,
         gan.discriminator.weights,
         gan.d_optimizer.variables,
         gan.g_optimizer.variables,
@@ -58,9 +59,10 @@ def every_variable(gan):
     return [variable for owner in owners for variable in owner]
 
 
-def test_every_variable_comes_back(tmp_path):
-    """The restored GAN is overwritten first, so that a restore that does nothing fails."""
-    saved, restored = GAN(TrainConfig(seed=1)), GAN(TrainConfig(seed=2))
+@pytest.mark.parametrize("recipe", ["classic", "modern"])
+def test_every_variable_comes_back(tmp_path, recipe):
+    """Of a GAN of other weights, so that a restore that does nothing fails."""
+    saved, restored = (GAN(TrainConfig(recipe=recipe, seed=seed)) for seed in (1, 2))
     rng = np.random.default_rng(0)
     for variable in every_variable(saved):
         variable.assign(rng.integers(1, 100, variable.shape).astype(variable.dtype))
@@ -72,7 +74,10 @@ def test_every_variable_comes_back(tmp_path):
         assert np.array_equal(a.numpy(), b.numpy()), a.path
     generator, discriminator, step, _ = restore_networks(tmp_path)
     assert step == 17
-    for network, expected in ((generator, saved.generator), (discriminator, saved.discriminator)):
+    for network, expected in (
+        (generator, saved.ema_generator),
+        (discriminator, saved.discriminator),
+    ):
         assert all(map(np.array_equal, network.get_weights(), expected.get_weights()))
 
 

@@ -31,24 +31,11 @@ import {script}
         ("train", ["--help"], 0, "--checkpoint-every"),
         ("generate", ["--help"], 0, "--discriminator-weights"),
         ("train", ["--epoch", "3"], 2, "--epochs?"),
-        ("train", ["--batch", "many"], 2, "--batch"),
-        ("train", ["--batch", "0"], 2, "batch is 0; the least is 1"),
-        ("train", ["--recipe", "cubist"], 2, "classic"),
-        ("generate", ["--bacth", "3"], 2, "--batch?"),
-        ("generate", ["--batch", "10001"], 2, "choose 1 to 10000"),
-        ("generate", ["--seed", "-1"], 2, "choose 0 to"),
-        (
-            "generate",
-            ["--logdir", "nowhere"],
-            2,
-            "train one first: python train.py --logdir nowhere",
-        ),
         ("generate", ["--weights", "nowhere"], 2, "nowhere is no file"),
-        ("generate", ["--weights", "README.md", "--nice"], 2, "--discriminator-weights"),
-        ("train", ["--logdir", "nowhere", "--resume"], 2, "train one first"),
     ],
 )
 def test_what_is_wrong_is_said_before_tensorflow_is_imported(python, script, args, status, said):
+    """All of it is in tests/test_bad_input.py; here by processes as a person starts them."""
     result = python("-c", NO_TENSORFLOW.format(script=script, args=args))
     assert result.returncode == status, result.stderr
     assert said in " ".join((result.stdout + result.stderr).split())

@@ -234,11 +234,3 @@ def test_auto_compiles_on_one_gpu(monkeypatch, asked, gpus, replicas, expected):
     if replicas > 1:
         with pytest.raises(UsageError, match="--jit-compile on is for one device, and there are 2"):
             distribution.choose_jit("on", Strategy)
-
-
-def test_a_window_is_traced_once():
-    subject = runner("classic")
-    subject.trace()
-    for steps in (1, 2):
-        subject.run(tf.constant(IMAGES), batch_rows(0, steps, count=40, batch=4))
-    assert subject.graph_function.experimental_get_tracing_count() == 1

@@ -122,6 +122,25 @@ def test_grids_and_films_are_the_runs_own(opened, logdir):
     assert "no grids" in opened.refused("/film", run="00002-new")
 
 
+@pytest.mark.parametrize("by, beside", [("step", [0, 2, 2]), ("share", [0, 0, 2])])
+def test_a_film_of_two_runs_goes_by_steps_or_by_shares(tmp_path, by, beside):
+    """A grid's brightness is ten times its step; the second run has come half as far."""
+    for name, steps in {"00000-a": (0, 2, 4), "00001-b": (0, 2)}.items():
+        (tmp_path / name / "samples").mkdir(parents=True)
+        (tmp_path / name / "config.json").write_text(TrainConfig().to_json())
+        for step in steps:
+            grid = np.full((224, 224), 10 * step, np.uint8)
+            write_png(folders.grid_of(tmp_path / name, step), grid)
+    answer = Tab(tmp_path).ask("/film", run=["00000-a", "00001-b"], by=by)
+    film = Image.open(io.BytesIO(answer.data))
+    shown = []
+    for frame in range(film.n_frames):
+        film.seek(frame)
+        pixels = np.asarray(film.convert("L"))
+        shown.append([round(int(pixels[100, x]) / 10) for x in (100, 324)])
+    assert shown == [list(pair) for pair in zip((0, 2, 4), beside, strict=True)]
+
+
 def test_a_run_in_progress_grows_and_one_that_is_removed_is_a_sentence(tmp_path, trained):
     run = shutil.copytree(trained[1], tmp_path / "00000-a")
     opened = Tab(tmp_path)

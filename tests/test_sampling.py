@@ -71,14 +71,19 @@ def test_nice_is_the_originals_rule(networks, sampler):
 
 
 def test_memory_is_bounded_by_the_block(networks, monkeypatch):
-    """Ten thousand images and their candidates are never evaluated at once."""
-    seen = []
+    """Ten thousand images and their candidates are never evaluated at once, nor kept."""
+    seen, ranked = [], []
     original = sampling.to_pixels
     monkeypatch.setattr(
         sampling, "to_pixels", lambda images: (seen.append(len(images)), original(images))[1]
     )
+    best = selection._best
+    monkeypatch.setattr(
+        selection, "_best", lambda images, *rest: ranked.append(images) or best(images, *rest)
+    )
     nice(Sampler(*networks), 20, seed=0)
     assert max(seen) <= sampling.BLOCK and sum(seen) == 400
+    assert max(sum(map(len, images)) for images in ranked) <= 2 * 20 + 2 * sampling.BLOCK
 
 
 class Scored:
