@@ -95,6 +95,17 @@ def test_bfloat16_is_float32_up_to_rounding():
         assert variable.dtype in ("float32", "int64", "int32"), variable.path
 
 
+def test_both_networks_compute_in_it():
+    latents = tf.random.stateless_uniform((4, 100), (0, 1), -1, 1)
+    images = tf.random.stateless_uniform((4, 28, 28, 1), (0, 2), -1, 1)
+    outputs = []
+    for mixed_precision in (None, "bfloat16"):
+        gan = GAN(TrainConfig(batch=4, mixed_precision=mixed_precision))
+        outputs.append((gan._generate(latents, training=True), gan._discriminate(images)))
+    for exact, rounded in zip(*outputs, strict=True):
+        assert 0 < np.abs(exact - rounded).max() < 0.1
+
+
 @pytest.mark.slow
 def test_float16_scales_its_losses_and_trains():
     """Slow: TensorFlow has no fast float16 convolution gradient on processors."""

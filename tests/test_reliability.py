@@ -709,13 +709,14 @@ def test_a_folder_that_cannot_be_written(trained, tmp_path, monkeypatch):
 # Two at once
 
 
-def test_a_second_trainer_of_a_run_is_refused(trained, tmp_path, python):
+def test_a_second_trainer_of_a_run_is_refused(trained, tmp_path):
     run = tmp_path / "00000-digits-classic"
     shutil.copytree(trained[1], run)
     with locked(run / ".lock", wait=False):
-        result = python("train.py", "--logdir", tmp_path, "--resume", "--steps", 9)
-        assert result.returncode == 1 and result.stderr.count("\n") == 1
-        assert "is being trained by another process" in result.stderr
+        process = command("--logdir", tmp_path, "--resume", "--steps", 9)
+        _, error = process.communicate()
+        assert process.returncode == 1 and error.count("\n") == 1
+        assert "is being trained by another process" in error
     assert checkpoint_steps(run) == [4, 6]
     training.resume(run, steps=7)  # free again
 
