@@ -10,7 +10,10 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.plugins import base_plugin
+from tensorboard.util.tensor_util import make_ndarray
 from werkzeug import test, wrappers
 
 from tf2gan.board import plugin as tab
@@ -27,8 +30,8 @@ JSON = "application/json"
 class Tab:
     """The plugin of a logdir, with a client for each of its routes."""
 
-    def __init__(self, logdir):
-        self.plugin = GANPlugin(base_plugin.TBContext(logdir=str(logdir)))
+    def __init__(self, logdir, **context):
+        self.plugin = GANPlugin(base_plugin.TBContext(logdir=str(logdir), **context))
         apps = self.plugin.get_plugin_apps()
         self.clients = {route: test.Client(app, wrappers.Response) for route, app in apps.items()}
 
@@ -112,6 +115,21 @@ def test_runs_are_listed_whatever_they_are(opened):
     assert (
         "is not a configuration" in json.loads(opened.ask("/run", run="00001-broken").text)["error"]
     )
+
+
+@pytest.mark.filterwarnings("ignore:html5lib's sanitizer is deprecated:DeprecationWarning")
+def test_curves_are_those_that_tensorboard_has_read(logdir):
+    read = EventMultiplexer().AddRunsFromDirectory(str(logdir)).Reload()
+    opened = Tab(logdir, data_provider=MultiplexerDataProvider(read, str(logdir)))
+    curves = opened.get("/run", run=RUN)["curves"]
+    assert set(curves) == {"loss/d", "loss/g"}
+    for tag, points in curves.items():
+        expected = [
+            [event.step, float(make_ndarray(event.tensor_proto))]
+            for event in read.Tensors(RUN, tag)
+        ]
+        assert points == expected and len(points) == 4
+    assert opened.get("/run", run="00002-new")["curves"] == {}
 
 
 def test_grids_and_films_are_the_runs_own(opened, logdir):
