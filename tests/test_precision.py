@@ -142,6 +142,27 @@ def test_gradients_scaled_for_float16_are_applied_and_told_as_they_are():
     assert applied[tf.float32][0] < 0
 
 
+def test_every_gradient_is_scaled_by_what_the_optimizer_asks_for():
+    """The penalty's too; what is told of them is not."""
+    images = tf.random.stateless_uniform((4, 28, 28, 1), (0, 1), -1, 1)
+    latents = tf.random.stateless_uniform((4, 100), (0, 2), -1, 1)
+    gan = GAN(TrainConfig(recipe="modern", batch=4))
+    applied, told = {}, {}
+    for scale in (1.0, 8.0):
+        applied[scale] = []
+        for optimizer in (gan.d_optimizer, gan.g_optimizer):
+            optimizer.scale_loss = lambda loss, scale=scale: scale * loss
+            optimizer.apply = lambda gradients, variables, scale=scale: applied[scale].extend(
+                gradients
+            )
+        metrics = gan.update_both(images, latents, latents, r1_due=tf.constant(True))
+        told[scale] = {tag: float(value) for tag, value in metrics.items()}
+    assert told[8.0] == pytest.approx(told[1.0], rel=1e-5)
+    assert len(applied[1.0]) == 8 + 10
+    for gradient, scaled in zip(applied[1.0], applied[8.0], strict=True):
+        np.testing.assert_allclose(scaled / 8, gradient, rtol=1e-4, atol=1e-6)
+
+
 def test_a_run_goes_on_in_another_precision(small, tmp_path):
     run = tf2gan.train(TrainConfig(**{**small, "steps": 1}), tmp_path)
     training.resume(run, steps=2, mixed_precision="bfloat16")
