@@ -15,7 +15,7 @@ from tensorboard.util.tensor_util import make_ndarray
 import tf2gan
 from tf2gan.board.summaries import CHARTS, DESCRIPTIONS
 from tf2gan.data.images import read_png, tile_grid, to_pixels, to_unit
-from tf2gan.sampling.sampler import sample_latents
+from tf2gan.sampling.sampler import Sampler, plain, sample_latents
 from tf2gan.settings.config import TrainConfig
 
 pytestmark = pytest.mark.xdist_group("measured")
@@ -71,13 +71,28 @@ def picture(events, tag):
     return int(width), int(height)
 
 
+def tiles(events, tag, folder):
+    """The images of a grid, `[N, 28, 28, 1]`."""
+    encoded = make_ndarray(events.Tensors(tag)[-1].tensor_proto)[2]
+    (folder / "grid.png").write_bytes(encoded)
+    grid = read_png(folder / "grid.png")
+    rows, columns = (side // 28 for side in grid.shape)
+    return grid.reshape(rows, 28, columns, 28).swapaxes(1, 2).reshape(-1, 28, 28, 1)
+
+
 def test_pictures_have_their_size(events):
     for tag in ("fixed", "real", "nice", "worst", "interpolation", "nearest"):
         assert picture(events, f"samples/{tag}") == (8 * 28, 8 * 28), tag
 
 
-def test_a_row_for_each_class(events, measured):
+def test_a_row_of_generated_images_for_each_class(events, measured, tmp_path):
     assert picture(events, "samples/by_class") == (10 * 28, 10 * 28)
+    generator, _ = tf2gan.load_run(measured)
+    samples = plain(Sampler(generator), 1280, seed=3).astype(int)
+    shown = [image for image in tiles(events, "samples/by_class", tmp_path) if image.any()]
+    assert shown
+    for image in shown:
+        assert np.abs(samples - image).max((1, 2, 3)).min() <= 1
 
 
 def test_histograms_count_what_they_show(events):
@@ -104,11 +119,8 @@ def test_the_discriminator_chooses_the_nice_and_the_worst(events, measured, tmp_
     _, discriminator = tf2gan.load_run(measured)
     scores = {}
     for kind in ("nice", "worst"):
-        encoded = make_ndarray(events.Tensors(f"samples/{kind}")[-1].tensor_proto)[2]
-        (tmp_path / "grid.png").write_bytes(encoded)
-        grid = read_png(tmp_path / "grid.png").astype(np.float32)
-        tiles = grid.reshape(8, 28, 8, 28).swapaxes(1, 2).reshape(64, 28, 28, 1)
-        scores[kind] = discriminator(to_unit(tiles), training=False).numpy()
+        images = tiles(events, f"samples/{kind}", tmp_path).astype(np.float32)
+        scores[kind] = discriminator(to_unit(images), training=False).numpy()
     assert scores["nice"].min() > scores["worst"].max()
     buckets = make_ndarray(events.Tensors("histogram/score_fake")[-1].tensor_proto)
     ends = scores["worst"].min(), scores["nice"].max()
@@ -143,12 +155,15 @@ def test_figures_for_scripts(measured, events):
 
 
 def test_the_time_lapse_shows_the_same_latents_over_the_run(trained):
-    with Image.open(trained[1] / "samples" / "timelapse.gif") as lapse:
+    samples = trained[1] / "samples"
+    grids = [read_png(samples / f"step-00000{step}.png").astype(int) for step in (0, 3, 6)]
+    with Image.open(samples / "timelapse.gif") as lapse:
         assert lapse.n_frames == 3 and lapse.size == (8 * 28, 8 * 28) and lapse.info["loop"] == 0
-        lapse.seek(2)
-        last = np.asarray(lapse.convert("L")).astype(int)
-    shown = read_png(trained[1] / "samples" / "step-000006.png")
-    assert np.abs(last - shown).max() <= 8
+        for frame in range(3):
+            lapse.seek(frame)
+            shown = np.asarray(lapse.convert("L")).astype(int)
+            apart = [np.abs(shown - grid).mean() for grid in grids]
+            assert np.argmin(apart) == frame and np.abs(shown - grids[frame]).max() <= 8
 
 
 def test_without_figures_there_are_pictures_still(small, tmp_path, capsys, few_samples):

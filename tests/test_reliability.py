@@ -533,8 +533,19 @@ def test_a_loss_that_is_not_finite_stops_the_run(small, tmp_path, monkeypatch):
     assert not (run / "samples" / "step-000006.png").exists()
 
 
-@pytest.mark.parametrize("owner", ["generator", "g_optimizer"])
-def test_a_weight_that_is_not_finite_is_never_saved(small, tmp_path, monkeypatch, owner):
+@pytest.mark.parametrize(
+    "owner, changes, steps",
+    [
+        ("generator", {}, "4 to 4"),
+        ("g_optimizer", {}, "4 to 4"),
+        ("generator", {"evaluate_every": 2}, "1 to 2"),
+    ],
+)
+def test_a_weight_that_is_not_finite_is_never_saved(
+    small, tmp_path, monkeypatch, owner, changes, steps
+):
+    """Nor measured."""
+
     class Gan(tf2gan.GAN):
         def non_finite_variable(self):
             variable = getattr(self, owner).variables[-1]
@@ -542,10 +553,9 @@ def test_a_weight_that_is_not_finite_is_never_saved(small, tmp_path, monkeypatch
             return super().non_finite_variable()
 
     monkeypatch.setattr(job, "GAN", Gan)
-    with pytest.raises(
-        Tf2ganError, match="is not finite after steps 4 to 4 .*no checkpoint was saved yet"
-    ):
-        tf2gan.train(TrainConfig(**small), tmp_path)
+    said = f"is not finite after steps {steps} .*no checkpoint was saved yet"
+    with pytest.raises(Tf2ganError, match=said):
+        tf2gan.train(TrainConfig(**{**small, **changes}), tmp_path)
     assert checkpoint_steps(tmp_path / "00000-digits-classic") == []
 
 

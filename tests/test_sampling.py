@@ -245,8 +245,10 @@ def test_images_of_one_class_with_every_selection():
     best = nice(of_class(10, 7), 5, seed=0)  # of the first hundred sevens
     assert best[:, 0, 1, 0].tolist() == [number % 251 for number in range(997, 947, -10)]
     real = np.zeros((200, 12, 12, 1), np.uint8)
-    kept, rate = rejection(of_class(10, 7), 30, seed=0, real_images=real)
+    sevens = of_class(10, 7)
+    kept, rate = rejection(sevens, 30, seed=0, real_images=real)
     assert np.all(kept[:, 0, 0] == 7) and len(kept) == 30 and 0 < rate <= 1
+    assert sevens.drawn < 10_000  # as many as calibrate it, of all classes
 
 
 def test_a_class_that_the_generator_does_not_make_is_given_up_soon(monkeypatch):
