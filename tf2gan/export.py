@@ -3,7 +3,9 @@
 A SavedModel for TensorFlow Serving, ONNX, or LiteRT, written by Keras' own `model.export`.
 """
 
+import contextlib
 import importlib.util
+import io
 import os
 import shutil
 import warnings
@@ -101,8 +103,9 @@ def export(generator, path, *, output="uint8"):
     partial = path.with_name(f"{PARTIAL}{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():  # of the converters, about their own past
-            warnings.simplefilter("ignore", FutureWarning)
+        # Keras before 3.9 prints the partial file's name, whatever `verbose` is.
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore", FutureWarning)  # of the converters, about their past
             for_export(generator, output).export(str(partial), format=kind, verbose=False)
         partial.rename(path)
     except (OSError, tf.errors.OpError) as error:

@@ -43,9 +43,10 @@ class Classifier:
     """
 
     def __init__(self, model):
-        inner = model.get_layer("features").output
-        self._features = keras.Model(model.inputs, inner)
-        both = keras.Model(model.inputs, [inner, model.outputs[0]])
+        inner, (images,) = model.get_layer("features").output, model.inputs
+        # Keras before 3.10 warns where a model of a list of one is called without a list.
+        self._features = keras.Model(images, inner)
+        both = keras.Model(images, [inner, model.outputs[0]])
         self._evaluate = tf.function(
             lambda pixels: both(to_unit(tf.cast(pixels, tf.float32)), training=False),
             input_signature=[tf.TensorSpec(model.input_shape, tf.uint8)],
