@@ -1,6 +1,7 @@
 """The order of the house: imports run one way, names load late, documents say what there is."""
 
 import ast
+import configparser
 import contextlib
 import io
 import itertools
@@ -74,6 +75,22 @@ def test_imports_go_round_nowhere():
         leaves = [name for name, others in graph.items() if not others & set(graph)]
         assert leaves, f"these import each other: {sorted(graph)}"
         graph = {name: others for name, others in graph.items() if name not in leaves}
+
+
+def test_what_is_imported_is_declared():
+    """What comes by another package today may not tomorrow; `data` and `export` are asked for."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    extras = parser["options.extras_require"]
+    lines = parser["options"]["install_requires"] + extras["data"] + extras["export"]
+    declared = set(re.findall(r"^[\w-]+", lines, re.M))
+    names = {"PIL": "pillow", "google": "protobuf"}
+    for module, path in FILES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            found = [name.name for name in node.names] if isinstance(node, ast.Import) else []
+            found += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+            tops = {name.split(".")[0] for name in found} - sys.stdlib_module_names - {"tf2gan"}
+            assert {names.get(top, top) for top in tops} <= declared, module
 
 
 def test_generation_needs_no_training():
