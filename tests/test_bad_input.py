@@ -80,7 +80,7 @@ extra                                     | there is no flag 'extra'
 --data folder                             | holds no IDX files and no pictures
 --data text.txt                           | text.txt is no data set that can be read
 --data text.txt/inside                    | is no file or folder
---data empty.npz                          | empty.npz cannot be read as an .npz
+--data empty.npz                          | empty.npz is empty
 --data garbage.npz                        | garbage.npz cannot be read as an .npz
 --data truncated.npz                      | truncated.npz cannot be read as an .npz
 --data pickle.npz                         | pickle.npz cannot be read as an .npy of plain

@@ -232,7 +232,8 @@ def test_labels_beside_pictures_that_are_not_read_are_named(tmp_path, capfd, cou
     write(tmp_path, {name: b"00.png,3", "README.md": b"# mine"})
     assert load_data(str(tmp_path)).labels is None
     assert capfd.readouterr().err == (
-        f"warning: {name} beside the pictures is not read; folders of classes give labels\n"
+        f"warning: {name} beside the pictures is not read; "
+        "folders of classes give labels, or --labels FILE\n"
     )
     write(tmp_path / "classes", {**picture_files("", ""), name: b"00.png,3"})
     assert load_data(str(tmp_path / "classes")).labels is not None

@@ -80,9 +80,9 @@ def generate(flags):
     if flags.project is not None and not source.weights:
         target = inversion.read_target(flags.project, (*config.size, config.channels))
     if flags.select == "rejection" or flags.label is not None:
-        from tf2gan.data.load import load_data
+        from tf2gan.data.load import load_data_of
 
-        data = load_data(config.data, config.image_size, config.color_mode)
+        data = load_data_of(config)
     if flags.label is not None:
         label = find_label(data, flags.label)
     import_tensorflow()

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tf2gan.data.dataset import subset
-from tf2gan.data.load import load_data
+from tf2gan.data.load import load_data, load_data_of
 from tf2gan.settings.sizes import MODE_OF
 from tf2gan.utils.errors import DataError, UsageError
 
@@ -68,7 +68,7 @@ def invert(target, generator, data, *, seed, moving):
 def data_of(config, shape):
     """The data set of a configuration if it is at hand and its images are of a shape, or None."""
     try:
-        data = load_data(config.data, config.image_size, config.color_mode)
+        data = load_data_of(config)
     except DataError:
         return None
     return data if data.images.shape[1:] == shape else None

@@ -14,7 +14,9 @@ from tf2gan.settings.fields import type_of
 from tf2gan.settings.recipes import help_text, read_changes
 from tf2gan.utils.command_line import Parser, import_tensorflow, run_command, typed
 from tf2gan.utils.errors import UsageError
+from tf2gan.utils.messages import shown
 
+SHOWN = 10  # classes that --dry-run names
 PREVIEWED = 64  # images in the grid of --dry-run
 
 
@@ -112,9 +114,9 @@ def train(flags):
     if flags.out:
         check_preview(flags.out, flags.dry_run)
     start = None if run else find_start(config, flags.logdir)
-    config, data = load_training_data(config, resumed=run is not None)
+    given, (config, data) = config, load_training_data(config, resumed=run is not None)
     if flags.dry_run:
-        show_plan(flags, config, data, start)
+        show_plan(flags, given, config, data, start)
         return
 
     def find_devices():
@@ -137,12 +139,21 @@ def train(flags):
         print(f"done: {run}\nnow: {generate_command(run, nice=nice)}")
 
 
-def show_plan(flags, config, data, start):
-    """What a dry run prints, and the grid of the first images."""
+def show_plan(flags, given, config, data, start):
+    """What a dry run prints: what was understood of the data, and which settings are not default.
+
+    And the grid of the first images. `config` is what was `given`, with what follows from the data.
+    """
     if start:
         import_tensorflow()
         load_start(config, start)  # says what does not fit
-    print(data.line(), config.to_json(), sep="\n", end="")
+    print(data.line())
+    if classes := data.class_counts():
+        more = f", and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
+        counted = [f"{shown(name)} {count}" for name, count in classes[:SHOWN]]
+        print(f"classes: {', '.join(counted)}{more}")
+    if changed := given.changed():
+        print("settings: " + ", ".join(f"{flag(name)} {value}" for name, value in changed.items()))
     print(f"plan: {total_steps(config, data)} steps, {config.title}")
     if flags.out:
         write_images(flags.out, data.images[:PREVIEWED])

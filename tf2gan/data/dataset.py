@@ -76,6 +76,13 @@ class Data:
         counts = {"images": len(self.images), "classes": len(self.class_names)}
         return {**counts, "size": [*self.image_size, self.channels], "sha256": self.key}
 
+    def class_counts(self):
+        """(name, number of training images) of each class."""
+        if self.labels is None:
+            return []
+        counts = np.bincount(self.labels, minlength=len(self.class_names))
+        return list(zip(self.class_names, counts.tolist(), strict=True))
+
     def line(self):
         """What the data are, on one line that scripts may rely on."""
         return (

@@ -10,14 +10,18 @@ from pathlib import Path
 from tf2gan.data.arrays import converted, fingerprint, from_arrays
 from tf2gan.data.files.archives import expand
 from tf2gan.data.files.entries import IDX_NAME, Entry, walk
+from tf2gan.data.files.left_out import tell_left_out, what_it_is
 from tf2gan.data.formats.cifar import is_records, load_records
 from tf2gan.data.formats.hdf5 import hdf5_arrays, matlab_arrays
 from tf2gan.data.formats.idx import idx_beside, load_idx
+from tf2gan.data.formats.label_table import LIST, read_label_table, read_stylegan_list
 from tf2gan.data.formats.named_arrays import has_images, load_named, npy_arrays
 from tf2gan.data.formats.parquet import load_parquet
-from tf2gan.data.formats.pictures import LIST, load_pictures
+from tf2gan.data.formats.pictures import load_pictures
 from tf2gan.data.formats.pixel_column import find_pixel_columns, load_pixel_column
 from tf2gan.data.formats.tables import find_tables, load_tables
+from tf2gan.data.formats.tfrecord import is_tfrecord, load_tfrecords
+from tf2gan.data.formats.webdataset import is_webdataset, load_webdataset
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
 from tf2gan.data.names import part_of, roles_of
 from tf2gan.utils.errors import DataError, UsageError
@@ -31,7 +35,7 @@ LABEL_SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".cls")
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".joblib")
 
 
-def load_data(source, image_size=None, color_mode=None):
+def load_data(source, image_size=None, color_mode=None, *, labels=None, label_column=None):
     """Loads a data set by name or path; `DataError`, one line, when it cannot be used.
 
     Args:
@@ -41,8 +45,12 @@ def load_data(source, image_size=None, color_mode=None):
       image_size: (H, W), a checked size that images are brought to; by default pictures become
         28x28 and arrays keep theirs.
       color_mode: `grayscale` or `rgb`; by default pictures become grey and arrays keep theirs.
+      labels: a file with the labels of pictures, on disk or in the source.
+      label_column: its column of labels, by name or number; without `labels`, the level of folders
+        that names the classes.
     """
     wanted = {"image_size": image_size, "color_mode": color_mode}
+    of_pictures = {"labels": labels, "column": label_column}
     if source in NAMES:
         data = load_mnist() if source == "mnist" else load_fashion_mnist()
         return converted(data, **wanted)
@@ -57,14 +65,20 @@ def load_data(source, image_size=None, color_mode=None):
         raise DataError(
             f"data {source!r} is no file or folder; give mnist, fashion_mnist or a path that exists"
         )
-    where = shown(str(path))
+    where, lost = shown(str(path)), []
     with contextlib.ExitStack() as stack, reading(where):
         if is_folder:
-            name = path.resolve().name
-            data = _load_entries(list(walk(path)), where, name, stack, wanted)
+            entries, name = list(walk(path, lost=lost)), path.resolve().name
+            if lost and not entries:
+                raise DataError(
+                    f"{where} holds {len(lost)} links that lead nowhere ({listed(lost, 2)}); put "
+                    "back what they lead to, or give the folder where it is"
+                )
+            data = _load_entries(entries, where, name, stack, wanted, of_pictures)
+            tell_left_out(entries, lost)
         else:
             entry = Entry(path.name, str(path), path=str(path))
-            data = _load_file(entry, where, stack, wanted)
+            data = _load_file(entry, where, stack, wanted, of_pictures)
     return dataclasses.replace(data, source=from_any_folder(source))
 
 
@@ -86,7 +100,7 @@ def load_training_data(config, data=None, *, resumed=False):
                 f"{path} is not there, and the run was trained on it; if it has moved, say where "
                 "to: --data, beside --resume"
             )
-        data = load_data(config.data, config.image_size, config.color_mode)
+        data = load_data_of(config)
     source = data.source or config.data
     if resumed and config.data_fingerprint is None:
         print(f"{source} is taken for the data of this run, which has no fingerprint of them")
@@ -132,9 +146,20 @@ def check_same_data(run, config, given):
         raise UsageError(f"{run} was trained on {config.data}; the arrays given are {given.data}")
 
 
-def _load_file(entry, where, stack, wanted):
+def load_data_of(config):
+    """The data set that a `TrainConfig` names."""
+    labels = {"labels": config.labels, "label_column": config.label_column}
+    return load_data(config.data, config.image_size, config.color_mode, **labels)
+
+
+def _load_file(entry, where, stack, wanted, of_pictures):
     if entry.kind in ("zip", "tar"):
-        return _load_entries(expand(entry, stack), where, entry.stem, stack, wanted)
+        entries = expand(entry, stack)
+        if entry.kind == "tar" and is_webdataset(entries):
+            return load_webdataset({entry.base: entries}, where, entry.stem, **wanted)
+        data = _load_entries(entries, where, entry.stem, stack, wanted, of_pictures)
+        tell_left_out(entries)
+        return data
     folder = Path(entry.path).resolve().parent
     if entry.kind == "idx":  # its labels and its test set lie beside it
         beside = idx_beside(entry, folder)
@@ -142,10 +167,10 @@ def _load_file(entry, where, stack, wanted):
     if is_records(entry):
         beside = [e for e in walk(folder, deep=False) if e.base != entry.base]
         return load_records([entry], beside, where, entry.stem, **wanted)
-    return _load_entries([entry], where, entry.stem, stack, wanted)
+    return _load_entries([entry], where, entry.stem, stack, wanted, of_pictures)
 
 
-def _load_entries(entries, where, name, stack, wanted, *, nested=False):
+def _load_entries(entries, where, name, stack, wanted, of_pictures, *, nested=False):
     """Loads what the entries of a folder, of an archive or of a file alone hold."""
     kinds = collections.defaultdict(list)
     many = sum(entry.has_picture_suffix for entry in entries) > MANY
@@ -153,11 +178,15 @@ def _load_entries(entries, where, name, stack, wanted, *, nested=False):
         # Among many pictures nothing is looked into, but for what goes before them and for what
         # may be a picture that lost its suffix.
         if not many or entry.has_picture_suffix or IDX_NAME.search(entry.base):
-            kinds["records" if is_records(entry) else entry.kind].append(entry)
+            kinds[_kind(entry)].append(entry)
         elif not entry.suffix and entry.kind == "picture":
             kinds["picture"].append(entry)
+    if any(of_pictures.values()) and not kinds["picture"] and not (kinds["zip"] + kinds["tar"]):
+        raise DataError(f"{where} holds no pictures, which --labels and --label-column are for")
     if kinds["idx"]:
         return load_idx(kinds["idx"], where, name, **wanted)
+    if kinds["tfrecord"]:
+        return load_tfrecords(kinds["tfrecord"], entries, where, name, **wanted)
     arrays = []
     if not many:
         members = [
@@ -180,25 +209,54 @@ def _load_entries(entries, where, name, stack, wanted, *, nested=False):
             return load_pixel_column(columns, where, name, **wanted)
         if tables := find_tables(kinds["text"]):
             return load_tables(tables, where, name, **wanted)
+    for entry in kinds["text"]:
+        entry.used = False  # it was looked at, and is no table of images
     if kinds["picture"]:
-        lists = sorted((e for e in entries if e.base == LIST), key=lambda e: e.name.count("/"))
-        data = load_pictures(
-            kinds["picture"], where, name, label_list=next(iter(lists), None), **wanted
-        )
+        labels = _labels_for(entries, where, **of_pictures)
+        column = of_pictures["column"] if of_pictures["labels"] is None else None
+        data = load_pictures(kinds["picture"], where, name, labels=labels, column=column, **wanted)
         if data.labels is None:
             _tell_unread_labels(entries)
         return data
     archives = kinds["zip"] + kinds["tar"]
+    if len(kinds["tar"]) > 1 and not nested:
+        shards = {entry.base: expand(entry, stack) for entry in kinds["tar"]}
+        if any(map(is_webdataset, shards.values())):
+            return load_webdataset(shards, where, name, **wanted)
     if archives and not nested:  # a download beside others, such as train.zip and test.zip
         inner = [
             e
             for entry in archives
             for e in expand(entry, stack, prefix=f"{entry.name.split('.')[0]}/")
         ]
-        return _load_entries(inner, where, name, stack, wanted, nested=True)
+        data = _load_entries(inner, where, name, stack, wanted, of_pictures, nested=True)
+        tell_left_out(inner)
+        return data
     if arrays:
         return load_named(arrays, where, name, **wanted)  # says what it misses
     raise _nothing(entries, kinds, where)
+
+
+def _kind(entry):
+    """The kind of an entry; of formats without a mark in their content by name and length."""
+    return "tfrecord" if is_tfrecord(entry) else "records" if is_records(entry) else entry.kind
+
+
+def _labels_for(entries, where, labels, column):
+    """The function from pictures to their labels that `load_pictures` takes, or None."""
+    if labels is not None:
+        inside = [entry for entry in entries if labels in (entry.name, entry.base)]
+        if os.path.isfile(labels):
+            table = Entry(os.path.basename(labels), labels, path=labels)
+            for entry in entries:
+                entry.used |= bool(entry.path) and os.path.samefile(entry.path, labels)
+        elif inside:
+            table = min(inside, key=lambda entry: entry.name.count("/"))
+        else:
+            raise DataError(f"--labels {labels}: there is no such file, nor one in {where}")
+        return lambda pictures: read_label_table(table, pictures, column)
+    lists = sorted((e for e in entries if e.base == LIST), key=lambda e: e.name.count("/"))
+    return (lambda pictures: read_stylegan_list(lists[0], pictures)) if lists else None
 
 
 def _tell_unread_labels(entries):
@@ -213,12 +271,14 @@ def _tell_unread_labels(entries):
     if unread:
         warn(
             f"{listed(sorted(unread), 3)} beside the pictures is not read; "
-            "folders of classes give labels"
+            "folders of classes give labels, or --labels FILE"
         )
 
 
 def _nothing(entries, kinds, where):
     """The error for a source that holds nothing that can be read."""
+    if told := what_it_is(entries):
+        return DataError(f"{where} {told}")
     pickles = [entry for entry in entries if entry.suffix in PICKLES] or kinds["pickle"]
     if pickles:
         return DataError(

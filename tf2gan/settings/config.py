@@ -42,6 +42,16 @@ class TrainConfig:
         "arrays, tables or IDX files, in a folder, an archive or a file of their own "
         "(docs/data.md)",
     )
+    labels: str | None = setting(
+        None,
+        "a file with the labels of pictures, on disk or in the data: a table in text, JSON or JSON "
+        "Lines",
+    )
+    label_column: str | None = setting(
+        None,
+        "its column of labels, by name or number; without --labels, the level of folders that "
+        "names the classes",
+    )
     image_size: str | int | tuple[int, int] | None = setting(
         None,
         "N or HxW pixels, multiples of 4 from 12 to 128, that images are brought to "
@@ -184,6 +194,13 @@ class TrainConfig:
         """The recipe, and what was set otherwise."""
         changed = differences(self.recipe, self.recipe_values)
         return self.recipe + (f" with {changed}" if changed else "")
+
+    def changed(self) -> dict:
+        """The settings that are not the recipe's own defaults, by name."""
+        default = TrainConfig(recipe=self.recipe)
+        values = {f.name: getattr(self, f.name) for f in flags_of(self) if f.name != "recipe"}
+        changed = {n: value for n, value in values.items() if value != getattr(default, n)}
+        return {n: size_text(v) if n == "image_size" else v for n, v in changed.items()}
 
     def to_json(self) -> str:
         """Returns the configuration as indented JSON text."""

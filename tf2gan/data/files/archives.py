@@ -20,6 +20,7 @@ def expand(entry, stack, prefix=""):
     Raises:
       DataError: it is no whole archive.
     """
+    entry.used = True
     how = "cannot be read as an .npz" if entry.suffix == ".npz" else f"is no whole {entry.kind}"
     with reading(entry.where, how):
         file = stack.enter_context(_seekable(entry))

@@ -5,6 +5,7 @@ What an entry is, its content decides, not its name. Nothing is ever unpacked to
 
 import contextlib
 import functools
+import importlib
 import io
 import os
 import re
@@ -18,6 +19,7 @@ from tf2gan.utils.messages import reading, shown
 HEAD = 1024  # bytes that tell what a content is
 PICTURE_MOST = 256 << 20  # bytes of one picture's file
 ENTRIES_MOST = 5_000_000
+PLUGINS = ("pillow_heif", "pillow_jxl", "pillow_avif")  # for formats that Pillow lacks
 
 IDX_NAME = re.compile(r"idx[1-4]-(ubyte|int)(\.gz)?$")
 # Ghostscript would run the code in an EPS; the others only say what another library may read.
@@ -43,6 +45,10 @@ MAGIC = [(kind, place, re.compile(pattern, re.S)) for kind, place, pattern in MA
 @functools.cache
 def picture_formats():
     """What Pillow may open: its names of formats, and the suffixes of files in them."""
+    for plugin in PLUGINS:  # used where somebody has installed them
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module(plugin)
+            getattr(module, "register_heif_opener", lambda: None)()
     suffixes = Image.registered_extensions()  # also fills Image.OPEN
     formats = tuple(name for name in Image.OPEN if name not in REFUSED_FORMATS)
     known = {suffix for suffix, name in suffixes.items() if name in (*formats, "MPO")}
@@ -59,6 +65,7 @@ class Entry:
       position: its place in an archive, which is read quickest in this order.
       in_order: whether another order would unpack the archive from its beginning each time.
       unpacked: whether it is stored as it is, not compressed on its own.
+      used: whether more of it was read than its beginning.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Entry:
     ):
         self.name, self.path, self.position, self.in_order = name, path, position, in_order
         self._where, self._opener, self._sizes = where, opener, sizes
+        self.used = False
 
     @property
     def where(self):
@@ -112,9 +120,11 @@ class Entry:
     @functools.cached_property
     def head(self):
         """The first kilobyte, unpacked; empty where that fails."""
+        used, head = self.used, b""
         with contextlib.suppress(Exception), self.open() as file:
-            return file.read(HEAD)
-        return b""
+            head = file.read(HEAD)
+        self.used = used
+        return head
 
     @functools.cached_property
     def kind(self):
@@ -139,6 +149,7 @@ class Entry:
 
     def open(self):
         """A file of the unpacked content, which can be read forwards and sought in."""
+        self.used = True
         with reading(self.where):
             if self.path and self.unpacked:
                 return open(self.path, "rb")
@@ -163,8 +174,11 @@ class Entry:
             return file.read()
 
 
-def walk(folder, *, deep=True):
-    """The entries of a folder and of the folders in it, in no order; hidden ones are left out."""
+def walk(folder, *, deep=True, lost=None):
+    """The entries of a folder and of the folders in it, in no order; hidden ones are left out.
+
+    Names of links that lead nowhere are added to the list `lost`, if there is one.
+    """
     seen, waiting = set(), [(str(folder), "")]
     count = 0
     with reading(shown(str(folder))):
@@ -186,6 +200,8 @@ def walk(folder, *, deep=True):
                         if count > ENTRIES_MOST:
                             raise DataError(f"{folder} holds more than {ENTRIES_MOST} files")
                         yield Entry(name + item.name, item.path, path=item.path)
+                    elif lost is not None and item.is_symlink():
+                        lost.append(name + item.name)
 
 
 def is_hidden(name):

@@ -30,6 +30,7 @@ def needed(module, where):
 def for_library(entry):
     """What libraries read: a path, or a file in which they can go anywhere."""
     if entry.path and entry.unpacked:
+        entry.used = True
         return entry.path
     return io.BytesIO(entry.read(FILE_MOST))
 

@@ -2,13 +2,9 @@
 
 import json
 
-import numpy as np
-
-from tf2gan.data.dataset import Data
 from tf2gan.data.files.unpack import FREE, check_ratio
-from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.formats.hdf5 import for_library, needed
-from tf2gan.data.labels import as_values, encode
+from tf2gan.data.formats.pictures import read_stream
 from tf2gan.data.names import natural, part_of_file
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.messages import listed, reading
@@ -35,30 +31,19 @@ def load_parquet(entries, where, name, stack, *, image_size=None, color_mode=Non
             file = stack.enter_context(parquet.ParquetFile(for_library(entry)))
             files.append((entry, file, *_columns(file.schema_arrow, entry)))
     counts = [file.metadata.num_rows for _, file, *_ in files]
-    labels = []
-    images, kept = read_pictures(_rows(files, labels), sum(counts), where, image_size, color_mode)
-    if len(labels) != sum(counts):
-        raise DataError(f"{where} has {len(labels)} rows; its header says {sum(counts)}")
     first = sum(counts[: len(groups["train"])])
-    count = int(kept[:first].sum())
-    if not count:
-        raise DataError(f"{where} holds no training pictures that can be read")
-    parts = []
-    for rows, total in ((slice(first), count), (slice(first, None), len(images) - count)):
-        values = [label for label, good in zip(labels[rows], kept[rows], strict=True) if good]
-        known = values and None not in values
-        parts.append(as_values(_array(values), total, f"labels of {where}") if known else None)
-    label_names = _label_names(*files[0][1:])
-    train_labels, test_labels, class_names = encode(*parts, names=label_names)
-    test_images = images[count:] if len(images) > count else None
-    return Data(name, images[:count], train_labels, test_images, test_labels, class_names)
+    names, wanted = (
+        _label_names(*files[0][1:]),
+        {"image_size": image_size, "color_mode": color_mode},
+    )
+    return read_stream(_rows(files), first, sum(counts), where, name, names, **wanted)
 
 
-def _rows(files, labels):
-    """Yields (row, name, bytes) of each picture; its label, or None, goes to `labels`."""
+def _rows(files):
+    """Yields (what to call it, bytes, label or None) of each picture."""
     for entry, file, column, label_column in files:
         columns = [column, label_column] if label_column else [column]
-        unpacked = 0
+        unpacked = row = 0
         with reading(entry.where, "cannot be read as parquet"):
             count = _batch(entry, file.metadata, columns)
             for batch in file.iter_batches(batch_size=count, columns=columns):
@@ -68,19 +53,8 @@ def _rows(files, labels):
                 for value, label in zip(batch[column], given, strict=True):
                     value = value.as_py()
                     content = value.get("bytes") if isinstance(value, dict) else value
-                    labels.append(label)
-                    row = len(labels) - 1
-                    yield row, f"row {row} of {entry.name}", content or b""
-
-
-def _array(values):
-    """Labels as an array; lists of several lengths as one of objects."""
-    try:
-        return np.array(values)
-    except ValueError:
-        array = np.empty(len(values), object)
-        array[:] = values
-        return array
+                    yield f"row {row} of {entry.name}", content or b"", label
+                    row += 1
 
 
 def _batch(entry, metadata, columns):

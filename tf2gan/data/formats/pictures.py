@@ -1,38 +1,51 @@
 """Where pictures lie in folders: the parts of a set, and the class of each picture."""
 
 import itertools
-import json
+import re
 
 import numpy as np
 
 from tf2gan.data.dataset import Data
 from tf2gan.data.formats.decode import read_pictures
-from tf2gan.data.labels import encode
+from tf2gan.data.labels import as_values, encode
 from tf2gan.data.names import PART_OF, part_of
 from tf2gan.utils.errors import DataError
-from tf2gan.utils.messages import listed, reading, warn
+from tf2gan.utils.messages import listed, warn
 
 STRAYS_MOST = 0.1  # of all pictures may lie outside the folders of classes
-LIST = "dataset.json"  # StyleGAN's list of labels
-LIST_MOST = 256 << 20  # bytes
+# Folders that only sort: dates, and words for pictures.
+SORTING = re.compile(
+    r"(19|20)\d\d([-_. ]?\d\d){0,2}|images?|imgs?|pictures?|photos?|jpe?g(images)?|png|rgb", re.I
+)
 
 
-def load_pictures(entries, where, name, *, label_list=None, image_size=None, color_mode=None):
+def load_pictures(
+    entries, where, name, *, labels=None, column=None, image_size=None, color_mode=None
+):
     """Loads pictures that lie in folders or an archive, sorted by path.
 
     Args:
       entries: the pictures.
       where, name: what messages and the run call the source.
-      label_list: StyleGAN's `dataset.json` beside them, if there is one.
+      labels: a function from the entries to the label of each, None for some; by default folders
+        name the classes.
+      column: without `labels`, which level of folders names the classes, a number from 1; by
+        default the first that does not merely sort.
       image_size, color_mode: what the pictures are brought to; by default 28x28 and grey.
     """
     entries = sorted(entries, key=lambda entry: entry.name.split("/"))
     folders = [entry.name.split("/")[:-1] for entry in entries]
     parts, folders = _split_parts(folders, entries, name)
-    if label_list is not None:
-        classes = _listed_classes(entries, label_list)
-    else:
-        classes = [folder[0] if folder else None for folder in folders]
+    classes = labels(entries) if labels is not None else None
+    if classes is None:
+        known = "train" in parts  # otherwise there is nothing to say of classes
+        classes = _folder_classes(folders, column, where) if known else [None] * len(parts)
+    read = {"image_size": image_size, "color_mode": color_mode}
+    return read_parts(entries, parts, classes, where, name, **read)
+
+
+def read_parts(entries, parts, classes, where, name, *, image_size=None, color_mode=None):
+    """A `Data` of pictures, of each of which the part and the class, or None, is known."""
     rows = {part: [i for i, own in enumerate(parts) if own == part] for part in set(parts)}
     train = rows.get("train", [])
     if not train:
@@ -57,6 +70,99 @@ def load_pictures(entries, where, name, *, label_list=None, image_size=None, col
     labels, test_labels, class_names = encode(labels, test_labels)
     test_images = images[count:] if len(images) > count else None
     return Data(name, images[:count], labels, test_images, test_labels, class_names)
+
+
+def read_stream(
+    pictures, first, total, where, name, class_names=None, *, image_size=None, color_mode=None
+):
+    """A `Data` of pictures that come one after the other, with their labels.
+
+    Args:
+      pictures: iterable of (what to call it, the bytes of its file, its label or None).
+      first: how many of them, at the beginning, are trained on; the others are held out.
+      total: how many there are.
+      class_names: what the labels 0, 1, … are called, or None.
+    """
+    labels = []
+
+    def jobs():
+        for what, content, label in pictures:
+            labels.append(label)
+            yield len(labels) - 1, what, content
+
+    images, kept = read_pictures(jobs(), total, where, image_size, color_mode)
+    if len(labels) != total:
+        raise DataError(f"{where} has {len(labels)} rows; its header says {total}")
+    count = int(kept[:first].sum())
+    if not count:
+        raise DataError(f"{where} holds no training pictures that can be read")
+    parts = []
+    for rows, size in ((slice(first), count), (slice(first, None), len(images) - count)):
+        values = [label for label, good in zip(labels[rows], kept[rows], strict=True) if good]
+        known = values and None not in values
+        parts.append(as_values(_array(values), size, f"labels of {where}") if known else None)
+    train_labels, test_labels, class_names = encode(*parts, names=class_names)
+    test_images = images[count:] if len(images) > count else None
+    return Data(name, images[:count], train_labels, test_images, test_labels, class_names)
+
+
+def _array(values):
+    """Labels as an array; lists of several lengths as one of objects."""
+    try:
+        return np.array(values)
+    except ValueError:
+        array = np.empty(len(values), object)
+        array[:] = values
+        return array
+
+
+def _folder_classes(folders, column, where):
+    """The class of each picture by its folders, None for one that lies in none."""
+    if column is not None:
+        place = int(column) - 1 if column.isdigit() else -1
+        if not 0 <= place < max(map(len, folders), default=0):
+            deep = max(map(len, folders), default=0)
+            raise DataError(
+                f"{where}: --label-column is {column}; without --labels it is a level of folders, "
+                f"1 to {deep}"
+                if deep
+                else f"{where} has no folders that --label-column could name"
+            )
+        return [folder[place] if len(folder) > place else None for folder in folders]
+    folders, by_letter = _without_sorting(folders)
+    if by_letter:  # Places365: a/apartment_building/outdoor
+        return ["/".join(folder) or None for folder in folders]
+    classes = [folder[0] if folder else None for folder in folders]
+    below = {tuple(folder[:2]) for folder in folders if len(folder) > 1}
+    if len(below) > len(set(classes) - {None}) > 1:
+        warn(f"{where}: the first folders are the classes; --label-column 2 takes those below them")
+    return classes
+
+
+def _without_sorting(folders):
+    """(folders without the levels that only sort, whether letters did).
+
+    Dates, numbers of a year, and words such as `images` sort; so do letters above folders that
+    begin with them. A level that is the only one names classes, whatever it is called.
+    """
+    by_letter = False
+    while (deep := max(map(len, folders), default=0)) > 1:
+        for level in range(deep):
+            names = {folder[level] for folder in folders if len(folder) > level}
+            pairs = {tuple(f[level : level + 2]) for f in folders if len(f) > level + 1}
+            letters = (
+                all(len(name) == 1 and name.isalpha() for name in names)
+                and pairs
+                and all(below.lower().startswith(letter.lower()) for letter, below in pairs)
+            )
+            inside = all(len(folder) > 1 for folder in folders if len(folder) > level)
+            if letters or inside and all(SORTING.fullmatch(name) for name in names):
+                folders = [folder[:level] + folder[level + 1 :] for folder in folders]
+                by_letter |= bool(letters)
+                break
+        else:
+            break
+    return folders, by_letter
 
 
 def _common(folders):
@@ -142,12 +248,3 @@ def _with_classes(train, classes, entries):
             f"left out: {listed([entries[i].name for i in strays], 3)}"
         )
     return [i for i in train if classes[i] is not None], True
-
-
-def _listed_classes(entries, label_list):
-    """The class of each picture from StyleGAN's list, None where it has none."""
-    with reading(label_list.where, "cannot be read as StyleGAN's list of labels"):
-        listed_labels = json.loads(label_list.read(LIST_MOST))["labels"] or []
-        root = label_list.name.removesuffix(LIST)
-        known = {root + file: str(label) for file, label in listed_labels if isinstance(label, int)}
-    return [known.get(entry.name) for entry in entries]

@@ -1,0 +1,151 @@
+"""TFRecords of `tf.train.Example`, as TensorFlow and TFDS write them: shards of one set."""
+
+import io
+import math
+import re
+import struct
+
+import numpy as np
+from PIL import Image
+
+from tf2gan.data.arrays import Part, assemble, image_shape
+from tf2gan.data.files.entries import PICTURE_MOST
+from tf2gan.data.files.stored import check_count
+from tf2gan.data.formats.pictures import read_stream
+from tf2gan.data.names import natural, part_of_file
+from tf2gan.utils.command_line import import_tensorflow
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed, reading
+
+NAME = re.compile(r"\.tfrec(ord)?s?(\.gz)?$|\.tfrec(ord)?s?-\d{5}-of-\d{5}|-\d{5}-of-\d{5}$", re.I)
+IMAGES = ("image", "image/encoded", "image_raw", "img", "encoded", "jpeg", "png", "x", "data")
+LABELS = ("label", "image/class/label", "labels", "class", "cls", "target", "y", "fine_label")
+SIZES = (  # what the height, the width and the channels of raw pixels are called
+    ("height", "image/height", "rows"),
+    ("width", "image/width", "cols"),
+    ("depth", "channels", "image/channels"),
+)
+CLASS_NAMES = "label.labels.txt"  # TFDS'
+HEAD, FOOT = 12, 4  # bytes before and after a record: its length and checksums
+
+
+def is_tfrecord(entry):
+    return NAME.search(entry.base) is not None
+
+
+def load_tfrecords(entries, beside, where, name, *, image_size=None, color_mode=None):
+    """Loads TFRecord files; encoded pictures are read as a folder's, raw pixels as arrays.
+
+    Args:
+      entries: the files; names tell the parts.
+      beside: other entries, where TFDS keeps the names of classes.
+      where, name: what messages and the run call the source.
+      image_size, color_mode: what the images are brought to.
+    """
+    parts = {}
+    for entry in sorted(entries, key=lambda entry: natural(entry.name)):
+        parts.setdefault(part_of_file(entry, alone=len(entries) == 1), []).append(entry)
+    train, held_out = parts.get("train"), parts.get("test") or parts.get("val") or []
+    if not train:
+        raise DataError(f"{where} has no training part, only {listed([e.name for e in entries])}")
+    first = next(_examples(train[0]), None)
+    if first is None:
+        raise DataError(f"{train[0].where} holds no records")
+    image, label = _names_of(first, train[0])
+    names = next((e for e in beside if e.base.endswith(CLASS_NAMES)), None)
+    names = names and names.read(1 << 20).decode("utf-8", "replace").split("\n")[:-1]
+    wanted = {"image_size": image_size, "color_mode": color_mode}
+    shape = _raw_shape(first, image)
+    if shape is not None:
+        read = [_raw(group, image, label, shape) for group in (train, held_out) if group]
+        return assemble(name, *read, class_names=names, **wanted)
+    counts = [sum(map(_count, group)) for group in (train, held_out)]
+    pictures = _pictures(train + held_out, image, label)
+    return read_stream(pictures, counts[0], sum(counts), where, name, names, **wanted)
+
+
+def _records(entry):
+    """The records of a file; no more is read at once than a picture may have."""
+    with reading(entry.where, "cannot be read as TFRecords"), entry.open() as file:
+        while head := file.read(HEAD):
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else PICTURE_MOST + 1
+            if length > PICTURE_MOST:
+                raise DataError(f"{entry.where} is no whole TFRecord file")
+            record = file.read(length)
+            if len(record) < length or len(file.read(FOOT)) < FOOT:
+                raise DataError(f"{entry.where} ends in the middle of a record")
+            yield record
+
+
+def _count(entry):
+    return sum(1 for _ in _records(entry))
+
+
+def _examples(entry):
+    """The features of each `tf.train.Example`: a dict of lists."""
+    import_tensorflow(lambda: None)  # without its notices, and before it looks for devices
+    import tensorflow as tf
+
+    for record in _records(entry):
+        with reading(entry.where, "holds no tf.train.Example"):
+            features = tf.train.Example.FromString(record).features.feature
+            yield {name: _list(value) for name, value in features.items()}
+
+
+def _list(feature):
+    """The values of a `tf.train.Feature`."""
+    kind = feature.WhichOneof("kind")
+    return list(getattr(feature, kind).value) if kind else []
+
+
+def _names_of(example, entry):
+    """The names of the features that hold the image and the label, or None for no label."""
+    images = [n for n, value in example.items() if value and isinstance(value[0], bytes)]
+    image = next((name for name in IMAGES if name in images), images[0] if len(images) == 1 else "")
+    if not image:
+        raise DataError(f"{entry.where} has no image among its features: {listed(example, 20)}")
+    return image, next((name for name in LABELS if name in example and name != image), None)
+
+
+def _raw_shape(example, image):
+    """(H, W, C) of raw pixels; None where the bytes are a picture's file."""
+    content = example[image][0]
+    given = [next((example[n][0] for n in names if example.get(n)), None) for names in SIZES]
+    height, width, depth = given
+    if height and width and (depth or 1) * height * width == len(content):
+        return height, width, depth or 1
+    return None if _is_picture(content) else image_shape(len(content))
+
+
+def _is_picture(content):
+    try:
+        with Image.open(io.BytesIO(content)):
+            return True
+    except Exception:  # Pillow's readers raise whatever they stumble over
+        return False
+
+
+def _value(example, label):
+    value = example.get(label) or [None]
+    return value[0].decode("utf-8", "replace") if isinstance(value[0], bytes) else value[0]
+
+
+def _pictures(group, image, label):
+    """Yields (what to call it, its bytes, its label or None) of each image."""
+    for entry in group:
+        for row, example in enumerate(_examples(entry)):
+            content = b"".join(example.get(image) or [b""])
+            yield f"record {row} of {entry.name}", content, _value(example, label)
+
+
+def _raw(group, image, label, shape):
+    pixels, labels, size = [], [], math.prod(shape)
+    for _, content, value in _pictures(group, image, label):
+        if len(content) != size:
+            raise DataError(f"{group[0].where} holds images of {size} bytes and of {len(content)}")
+        pixels.append(np.frombuffer(content, np.uint8).reshape(shape))
+        labels.append(value)
+        check_count((len(pixels), *shape), group[0].where)
+    known = None not in labels
+    what = group[0].where
+    return Part(np.stack(pixels), np.array(labels) if known else None, what, f"labels of {what}")
