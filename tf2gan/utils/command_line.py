@@ -118,8 +118,9 @@ def import_tensorflow(find_devices=None):
             held.seek(0)
             notices = ("I0000", "WARNING: All log messages before", "To enable the following")
             # cuInit fails wherever there is no GPU: no news on a laptop. The next tf2gan has set.
-            # Of the last TensorFlow before 2.21 complains everywhere, and nothing comes of it.
-            known = ("cuInit", "TF_FORCE_GPU_ALLOW_GROWTH", "Unable to register cu")
+            # Of the others TensorFlow before 2.21 complains everywhere, and nothing comes of it.
+            known = ("cuInit", "TF_FORCE_GPU_ALLOW_GROWTH")
+            known += ("Unable to register cu", "computation placer already registered")
             for line in held:
                 if not line.startswith(notices) and not any(word in line for word in known):
                     sys.stderr.write(line)
