@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_runs_are_listed_whatever_they_are(opened):
     assert not runs["00002-new"]["drawable"] and listed["trained"] == ["@mnist"]
     assert opened.plugin.is_active()
     for nowhere in ("no", "secret.png", "00002-new/samples"):
-        assert not Tab(f"{opened.plugin._logdir}/{nowhere}").plugin.is_active()
+        assert not Tab(f"{opened.plugin._logdirs[0][1]}/{nowhere}").plugin.is_active()
     assert not GANPlugin(base_plugin.TBContext(logdir=None)).is_active()  # a hosted service
     assert opened.get("/run", run=RUN)["steps"] == [0, 3, 6]
     new = opened.get("/run", run="00002-new")
@@ -456,3 +457,37 @@ def test_data_too_large_to_keep_are_read_once(monkeypatch):
 
     monkeypatch.setattr(explorer, "DATA_MOST", 1)
     assert explorer._read(("mnist", None, None)) == (None, None, np.inf)
+
+
+# TensorBoard's own ways
+
+
+def test_logdir_spec_names_its_folders_as_tensorboard_does(trained, tmp_path):
+    for name in ("a", "b"):
+        shutil.copytree(trained[1], tmp_path / name / trained[1].name)
+    flags = SimpleNamespace(logdir_spec=f"mine:{tmp_path / 'a'},{tmp_path / 'b'}")
+    opened = Tab("", flags=flags)
+    names = [run["name"] for run in opened.get("/runs")["runs"]]
+    assert sorted(names) == [trained[1].name, f"mine/{trained[1].name}"]
+    assert opened.ask("/grid", run=f"mine/{trained[1].name}", step=3).mimetype == "image/png"
+    assert GANPlugin(base_plugin.TBContext(logdir="", flags=flags)).is_active()
+
+
+def test_a_stray_configuration_hides_no_runs_and_runs_behind_links_are_found(trained, tmp_path):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "config.json").write_text("{}")
+    (tmp_path / "logs" / "linked").symlink_to(trained[1])
+    runs = Tab(tmp_path / "logs").get("/runs")["runs"]
+    assert [run["name"] for run in runs] == ["linked"] and runs[0]["drawable"]
+
+
+def test_a_run_that_takes_the_number_of_a_deleted_one_has_another_mark(trained, tmp_path):
+    """The browser keeps a grid for an hour, by run, step and mark."""
+    run = tmp_path / trained[1].name
+    marks = []
+    for _ in range(2):
+        shutil.copytree(trained[1], run)
+        (run / "config.json").write_text((trained[1] / "config.json").read_text())
+        marks.append(Tab(tmp_path).get("/run", run=run.name)["mark"])
+        shutil.rmtree(run)
+    assert marks[0] != marks[1]

@@ -7,6 +7,7 @@ file. What needs TensorFlow is in `explorer.py`, which is imported when somebody
 
 import contextlib
 import functools
+import os
 import tempfile
 import threading
 import time
@@ -55,12 +56,25 @@ class Request(wrappers.Request):
     max_content_length = BODY_MOST
 
 
+def logdirs_of(context):
+    """(what TensorBoard puts before the names of runs, folder) of --logdir or of --logdir_spec."""
+    spec = getattr(context.flags, "logdir_spec", "") if context.flags else ""
+    if not spec:
+        return [("", context.logdir)] if context.logdir else []
+    logdirs = []
+    for part in spec.split(","):  # name:path, or a path alone
+        name, colon, path = part.partition(":")
+        named = colon and not part.startswith("/") and not os.path.splitdrive(part)[0]
+        logdirs.append((name, path) if named else ("", part))
+    return [(name, os.path.realpath(os.path.expanduser(path))) for name, path in logdirs]
+
+
 class GANPlugin(base_plugin.TBPlugin):
     plugin_name = "tf2gan"
 
     def __init__(self, context):
         super().__init__(context)
-        self._logdir, self._provider = context.logdir, context.data_provider
+        self._logdirs, self._provider = logdirs_of(context), context.data_provider
         self._found, self._found_at = {}, -FRESH
         self._kept = {}  # what was read of a run's folders and files, by when they changed
         self._looking, self._waking = threading.Lock(), threading.Lock()
@@ -87,8 +101,12 @@ class GANPlugin(base_plugin.TBPlugin):
     def _runs(self):
         """{name: folder} of the runs below the logdir; TensorBoard calls them the same."""
         with self._looking:
-            if self._logdir and time.monotonic() - self._found_at > FRESH:
-                self._found = runs_below(self._logdir, depth=DEPTH, most=RUNS_MOST)
+            if time.monotonic() - self._found_at > FRESH:
+                self._found = {
+                    f"{prefix}/{name}".removeprefix("/").removesuffix("/.") or ".": run
+                    for prefix, logdir in self._logdirs
+                    for name, run in runs_below(logdir, depth=DEPTH, most=RUNS_MOST).items()
+                }
                 self._found_at = time.monotonic()
             return self._found
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tf2gan.data.conversion import chunks, resized, scale_of, to_uint8
 from tf2gan.data.dataset import Data
+from tf2gan.data.datasets import arrays_of
 from tf2gan.data.labels import as_values, encode
 from tf2gan.data.mapped import remember
 from tf2gan.settings.sizes import COLOR_MODES, check_size
@@ -36,11 +37,12 @@ def from_arrays(
     image_size=None,
     color_mode=None,
 ):
-    """A `Data` of arrays of any library, or lists: what `np.asarray` takes.
+    """A `Data` of arrays of any library, or of data sets of other libraries.
 
     Args:
       images: `[N, H, W]`, `[N, H, W, C]`, `[N, C, H, W]` (C 1, 3 or 4) or rows `[N, H * H]`, of
-        numbers in 0..255, 0..1 or -1..1. An `np.memmap` of bytes stays on disk.
+        numbers in 0..255, 0..1 or -1..1; or what `tf2gan.data.datasets.arrays_of` takes, which may
+        bring labels. An `np.memmap` of bytes stays on disk.
       labels: integers or strings `[N]` or `[N, 1]`, or one-hot `[N, K]`.
       test_images, test_labels: the held-out part, of the same kinds.
       name: a short name for folders and titles.
@@ -50,12 +52,16 @@ def from_arrays(
     Raises:
       DataError: they do not fit; one line that says what was found.
     """
-    train = Part(_array(images, "images"), _array(labels, "labels"))
+    wanted = {"image_size": image_size, "color_mode": color_mode}
+    images, own = arrays_of(images, "images", **wanted)
+    train = Part(_array(images, "images"), _array(own if labels is None else labels, "labels"))
     test = None
     if test_images is not None:
+        test_images, own = arrays_of(test_images, "test_images", **wanted)
+        test_labels = own if test_labels is None else test_labels
         arrays = _array(test_images, "test_images"), _array(test_labels, "test_labels")
         test = Part(*arrays, "test_images", "test_labels")
-    return assemble(name, train, test, image_size=image_size, color_mode=color_mode)
+    return assemble(name, train, test, **wanted)
 
 
 def assemble(name, train, test=None, *, image_size=None, color_mode=None, class_names=None):

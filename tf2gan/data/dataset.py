@@ -9,10 +9,12 @@ import hashlib
 
 import numpy as np
 
-from tf2gan.data.mapped import blocks
+from tf2gan.data.mapped import blocks, check_unchanged
 from tf2gan.settings.sizes import size_text
 
 BLOCK = 1024  # images hashed at once
+HASHED_MOST = 1 << 30  # bytes of images of which all are hashed; of more
+SPREAD = 4096  # of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +63,11 @@ class Data:
     @functools.cached_property
     def key(self):
         """A hash of what is trained on, the training images and labels: 64 hexadecimal digits."""
+        return self._hash(blocks(self.images, BLOCK))
+
+    def _hash(self, images):
         digest = hashlib.sha256()
-        for block in blocks(self.images, BLOCK):
+        for block in images:
             digest.update(np.ascontiguousarray(block))
         if self.has_classes:
             digest.update(np.ascontiguousarray(self.labels, dtype="<i8"))
@@ -70,11 +75,22 @@ class Data:
             digest.update(str(self.images.shape).encode())
         return digest.hexdigest()
 
-    @property
+    @functools.cached_property
     def fingerprint(self):
-        """What a run keeps of its data, to know them again wherever they are: a dict for JSON."""
+        """What a run keeps of its data, to know them again wherever they are: a dict for JSON.
+
+        Of more than a gigabyte some images are looked at, spread evenly: all would be read anew
+        from the disk at every start.
+        """
+        key = self.key if self.images.nbytes <= HASHED_MOST else self._hash(self._spread())
         counts = {"images": len(self.images), "classes": len(self.class_names)}
-        return {**counts, "size": [*self.image_size, self.channels], "sha256": self.key}
+        return {**counts, "size": [*self.image_size, self.channels], "sha256": key}
+
+    def _spread(self):
+        """Some of the images, one after the other, the first and the last among them."""
+        for row in np.unique(np.linspace(0, len(self.images) - 1, SPREAD).astype(int)):
+            check_unchanged(self.images)
+            yield self.images[row]
 
     def class_counts(self):
         """(name, number of training images) of each class."""

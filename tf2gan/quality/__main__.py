@@ -1,15 +1,15 @@
-"""How good generated images are, as a table: python -m tf2gan.quality SOURCE|FILE.npz"""
+"""How good generated images are, as a table: python -m tf2gan.quality SOURCE|DATA"""
 
+import dataclasses
+import os
 from pathlib import Path
 
-import numpy as np
-
-from tf2gan.data.conversion import VALUES_MOST
 from tf2gan.data.images import check_out, tile_grid, write_png
-from tf2gan.data.load import load_data
+from tf2gan.data.load import load_data, load_data_of
+from tf2gan.runs.folders import is_run
 from tf2gan.runs.sources import HELP, find_source
-from tf2gan.settings.config import TrainConfig
-from tf2gan.settings.sizes import MODE_OF
+from tf2gan.settings.config import PRETRAINED, TrainConfig
+from tf2gan.settings.sizes import COLOR_MODES, MODE_OF, read_size
 from tf2gan.utils.command_line import (
     SELECTIONS,
     Parser,
@@ -17,10 +17,11 @@ from tf2gan.utils.command_line import (
     import_tensorflow,
     run_command,
 )
-from tf2gan.utils.errors import UsageError, brief
+from tf2gan.utils.errors import UsageError
 from tf2gan.utils.messages import shown
 
 ARRAYS = (".npz", ".npy")
+WEIGHTS = (".keras", ".h5", "")  # the original's files have no suffix
 LEAST_IMAGES = 4  # in a file: precision and recall look at three neighbours of each
 
 
@@ -62,14 +63,20 @@ def parse_flags(args=None):
     )
     parser.add_argument(
         "what",
-        metavar="SOURCE|FILE.npz",
-        help=f"{HELP}; or an .npz or .npy of images, from generate.py --out",
+        metavar="SOURCE|DATA",
+        help=f"{HELP}; or images: what generate.py --out wrote, or anything that --data takes",
     )
     parser.add_argument("--logdir", default="runs/", help="folder of all runs (default: runs/)")
     parser.add_argument(
         "--data",
         metavar="TEXT",
         help="what to measure against, as train.py's --data (default: the run's; mnist for a file)",
+    )
+    parser.add_argument(
+        "--image-size", metavar="N|HxW", help="what image files are brought to (default: the run's)"
+    )
+    parser.add_argument(
+        "--color-mode", choices=COLOR_MODES, help="what they are brought to (default: the run's)"
     )
     parser.add_argument(
         "--checkpoint",
@@ -101,25 +108,30 @@ def parse_flags(args=None):
 
 def measure_what(flags):
     """Measures what the flags name."""
-    is_file = flags.what.endswith(ARRAYS)
-    if is_file and flags.checkpoint:
-        raise UsageError(f"--checkpoint is for a run; {flags.what} is none")
-    checkpoint = {"checkpoint": flags.checkpoint}
-    source = None if is_file else find_source(flags.what, flags.logdir, **checkpoint)
     check_seed(flags.seed)
-    if is_file and flags.select != "plain":
-        raise UsageError(f"--select is for networks; {flags.what} is a file of images")
+    source = source_named(flags.what, flags.logdir, flags.checkpoint)
+    if source is None and flags.select != "plain":
+        raise UsageError(f"--select is for networks; {flags.what} is a set of images")
     for flag in ("nearest", "uncovered"):
         if grid := getattr(flags, flag):
             if Path(grid).suffix != ".png":
                 raise UsageError(f"--{flag} is {grid}; it must end in .png")
             check_out(grid)
-    images = load_images(flags.what) if is_file else None
     config = source and source.config or TrainConfig()
-    size, mode = config.image_size, config.color_mode
-    if images is not None and flags.data:  # pictures are brought to what imitates them
-        size, mode = images.shape[1:3], MODE_OF[images.shape[3]]
-    data = load_data(flags.data or config.data, size, mode)
+    size = read_size(flags.image_size) if flags.image_size else config.image_size
+    mode, images = flags.color_mode or config.color_mode, None
+    if source is None and Path(flags.what).suffix in ARRAYS:  # unlike pictures they have a size
+        images = load_data(flags.what, size, mode).images
+        if flags.data:
+            size, mode = images.shape[1:3], MODE_OF[images.shape[3]]
+    if flags.data:
+        data = load_data(flags.data, size, mode)
+    else:
+        data = load_data_of(dataclasses.replace(config, image_size=size, color_mode=mode))
+    if source is None and images is None:
+        images = load_data(flags.what, data.image_size, MODE_OF[data.channels]).images
+    if images is not None and len(images) < LEAST_IMAGES:
+        raise UsageError(f"{flags.what} holds {len(images)} images; give at least {LEAST_IMAGES}")
     if images is not None and images.shape[1:] != data.images.shape[1:]:
         raise UsageError(
             f"{flags.what} holds images {list(images.shape[1:])} and {data.name} "
@@ -127,10 +139,6 @@ def measure_what(flags):
         )
     import_tensorflow()
     measure(flags, source, images, data)
-
-
-def main(args=None):
-    run_command(measure_what, parse_flags(args))
 
 
 def measure(flags, source, images, data):
@@ -183,27 +191,27 @@ def measure(flags, source, images, data):
         print(flags.uncovered if len(missed) else "all real images lie among generated ones")
 
 
-def load_images(path):
-    """Reads uint8 images `[N, H, W, C]` from an `.npy`, or an `.npz` with an array `images`."""
-    try:
-        with open(path, "rb") as file:
-            content = np.load(file, allow_pickle=False)
-            if hasattr(content, "files"):
-                size = content.zip.getinfo("images.npy").file_size
-                if size > VALUES_MOST:
-                    raise ValueError(f"its images unpack to {size} bytes, more than {VALUES_MOST}")
-                content = content["images"]
-            images = content
-    except Exception as error:  # NumPy's parsers raise whatever they stumble over
-        raise UsageError(f"{path} cannot be read as an array of images ({brief(error)})") from error
-    found = f"{images.dtype} {list(images.shape)}"
-    if images.ndim == 3:
-        images = images[..., np.newaxis]
-    right = images.dtype == np.uint8 and images.ndim == 4 and images.shape[3] in MODE_OF
-    if not right or len(images) < LEAST_IMAGES:
-        expected = f"uint8 [N, H, W] or [N, H, W, 3], N >= {LEAST_IMAGES}"
-        raise UsageError(f"{path} holds {found}; expected {expected}")
-    return images
+def source_named(what, logdir, checkpoint):
+    """The `Source` that a word names; None where it names data: images are measured as they are."""
+    path = Path(what)
+    is_weights = os.path.isfile(what) and path.suffix in WEIGHTS and h5_or_keras(path)
+    if what in PRETRAINED or is_weights or os.path.isdir(what) and is_run(path):
+        return find_source(what, logdir, checkpoint=checkpoint)
+    if not os.path.exists(what):
+        return find_source(what, logdir, checkpoint=checkpoint)
+    if checkpoint:
+        raise UsageError(f"--checkpoint is for a run; {what} is none")
+    return None
+
+
+def h5_or_keras(path):
+    """Whether a file has the content of weights: HDF5, or a `.keras` archive."""
+    with open(path, "rb") as file:
+        return path.suffix == ".keras" or file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def main(args=None):
+    run_command(measure_what, parse_flags(args))
 
 
 if __name__ == "__main__":

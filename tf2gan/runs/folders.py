@@ -17,6 +17,7 @@ from tf2gan.utils.errors import Tf2ganError, UsageError
 from tf2gan.utils.files import PARTIAL, locked
 
 RUN_NAME = re.compile(r"(\d{5,})-(.+)")
+OF_A_RUN = {"samples", "checkpoints", "generator.keras"}  # beside the configuration
 FOLDERS_MOST = 2000  # in a folder, that are looked into for runs
 CHECKPOINT = re.compile(r"ckpt-(\d+)\.(index|data-.*)")
 GRID = re.compile(r"step-(\d{6,})\.png")
@@ -43,8 +44,8 @@ def runs_below(folder, *, depth, most):
     A name is the path from the folder, as TensorBoard names runs; `.` for the folder itself.
     """
     folder = Path(folder)
-    if is_run(folder):
-        return {".": folder}
+    if is_run(folder) and (RUN_NAME.fullmatch(folder.name) or OF_A_RUN & {*names_in(folder)}):
+        return {".": folder}  # a stray config.json makes no run
     found = {}
     try:
         names = sorted(names_in(folder), reverse=True) if depth else []

@@ -36,9 +36,9 @@ def train(
     config: TrainConfig,
     logdir: str | os.PathLike,
     *,
-    images: "ArrayLike | None" = None,
+    images: Any = None,
     labels: "ArrayLike | None" = None,
-    test_images: "ArrayLike | None" = None,
+    test_images: Any = None,
     test_labels: "ArrayLike | None" = None,
     data: Data | None = None,
     started: float | None = None,
@@ -54,7 +54,8 @@ def train(
       config: a `TrainConfig`.
       logdir: the folder of runs, made if it is missing.
       images: the training images, in place of `config.data`: an array of any library, `[N, H, W]`
-        or `[N, H, W, C]`, uint8 or numbers in [0, 1], [-1, 1] or [0, 255].
+        or `[N, H, W, C]`, uint8 or numbers in [0, 1], [-1, 1] or [0, 255]; or a `tf.data.Dataset`,
+        a Hugging Face `Dataset` or a PyTorch one, with labels or without.
       labels: the class of each image, `[N]`, or None.
       test_images, test_labels: the held-out part in the same form, or None.
       data: a `tf2gan.data.dataset.Data`, if it is loaded already.
@@ -78,9 +79,9 @@ def train(
 def resume(
     run: str | os.PathLike,
     *,
-    images: "ArrayLike | None" = None,
+    images: Any = None,
     labels: "ArrayLike | None" = None,
-    test_images: "ArrayLike | None" = None,
+    test_images: Any = None,
     test_labels: "ArrayLike | None" = None,
     data: Data | str | os.PathLike | None = None,
     started: float | None = None,
