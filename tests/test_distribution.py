@@ -53,7 +53,7 @@ for name, first, then in (("on_one", None, two), ("on_two", two, None)):
     resume(run, data=data, steps=config.steps + 2, strategy=then)
 """
 CASES = [  # recipe, precision, steps before --resume, steps that are equal
-    ("classic", None, 6, 8),
+    pytest.param("classic", None, 6, 8, marks=pytest.mark.slow),
     # Adam divides small gradients by their size, rounding included: modern keeps together for
     # fewer steps.
     pytest.param("modern", None, 4, 2, marks=pytest.mark.slow),

@@ -139,7 +139,7 @@ def test_a_window_draws_what_version_0_1_drew():
 # XLA
 
 
-@pytest.mark.parametrize("recipe", ["classic", "modern"])
+@pytest.mark.parametrize("recipe", [pytest.param("classic", marks=pytest.mark.slow), "modern"])
 def test_a_compiled_step_is_the_plain_one(recipe):
     """Step by step from the same state, latents and shifts: 1e-5 in every variable and metric."""
     in_graph, by_xla = runner(recipe, jit_compile="off"), runner(recipe, jit_compile="on")

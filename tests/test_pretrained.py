@@ -37,6 +37,7 @@ def test_they_are_plain_keras_models_of_the_originals_graphs():
     assert tf2gan.TrainConfig.from_json(json.dumps(origin["config"])).data == "mnist"
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("ruler")
 def test_they_draw_digits_of_all_kinds(ruler):
     generator, discriminator = tf2gan.load_pretrained()

@@ -14,7 +14,7 @@ from tf2gan.settings.sizes import size_text
 
 BLOCK = 1024  # images hashed at once
 HASHED_MOST = 1 << 30  # bytes of images of which all are hashed; of more
-SPREAD = 4096  # of them
+SPREAD = 1024  # of them, spread evenly
 
 
 @dataclasses.dataclass(frozen=True)
