@@ -7,11 +7,17 @@ import shutil
 import numpy as np
 import pytest
 from conftest import ROOT, saved_state
+from PIL import Image
 
 import tf2gan
 from tf2gan.cli import train
 from tf2gan.settings.config import TrainConfig
 from tf2gan.utils.errors import DataError
+
+
+def write_png(path, pixels):
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
@@ -84,3 +90,48 @@ def test_a_tilde_is_the_home_and_any_letter_can_be_shown(small, tmp_path, python
     assert told.returncode == 0, told.stderr
     assert "läufe" in os.listdir(home) and not (ROOT / "~").exists()
     assert "\\u03a9" in told.stdout
+
+
+def test_a_table_of_labels_is_found_from_any_folder_and_where_it_has_moved(
+    small, mnist, tmp_path, monkeypatch
+):
+    for i, image in enumerate(mnist.images[:40]):
+        write_png(tmp_path / "pictures" / f"{i:02}.png", image[..., 0])
+    rows = [f"{i:02},{label}" for i, label in enumerate(mnist.labels[:40])]
+    (tmp_path / "lab.csv").write_text("name,label\n" + "\n".join(rows))
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    config = {**small, "data": "pictures", "labels": "lab.csv", "steps": 2, "evaluate_every": 0}
+    run = tf2gan.train(TrainConfig(**config), tmp_path / "runs")
+    monkeypatch.chdir(tmp_path / "other")
+    assert tf2gan.resume(run, steps=3)
+    (tmp_path / "lab.csv").rename(tmp_path / "other" / "moved.csv")
+    words = ["--logdir", str(run.parent), "--resume", "--steps=4", "--labels", "moved.csv"]
+    train.main(words)
+    assert TrainConfig.read(run).labels == str(tmp_path / "other" / "moved.csv")
+    assert tf2gan.resume(run, steps=5)
+    text = (tmp_path / "other" / "moved.csv").read_text()
+    (tmp_path / "other" / "moved.csv").write_text(text.replace("00,5", "00,1"))
+    with pytest.raises(DataError, match="not what the run was trained on"):
+        tf2gan.resume(run, steps=6)
+
+
+def test_auto_leaves_a_finished_run_whose_data_are_gone(moved, tmp_path, capsys):
+    run, _ = moved
+    words = ["--logdir", str(run.parent), "--resume", "auto"]
+    train.main(words)
+    assert f"{run} is finished: 4 of 4 steps" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        train.main([*words, "--steps=6"])
+    assert "is not there, and the run was trained on it" in capsys.readouterr().err
+
+
+def test_auto_passes_over_a_run_that_cannot_be_resumed(moved, small, capsys):
+    run, data = moved
+    (run.parent / "00007-damaged").mkdir()
+    (run.parent / "00007-damaged" / "config.json").write_text("{")
+    words = ["--logdir", str(run.parent), "--resume", "auto", "--steps=6", "--data", str(data)]
+    train.main(words)
+    said = capsys.readouterr()
+    assert "00007-damaged" in said.err and "is passed over" in said.err
+    assert "step 6/6" in said.out

@@ -7,7 +7,15 @@ from pathlib import Path
 from tf2gan.data.dataset import total_steps
 from tf2gan.data.images import check_out, write_images
 from tf2gan.data.load import load_training_data
-from tf2gan.runs.folders import check_plain, find_run, find_unfinished, generate_command
+from tf2gan.runs.folders import (
+    check_plain,
+    find_run,
+    find_unfinished,
+    finished,
+    generate_command,
+    is_finished,
+    length_of,
+)
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig, flag, flags_of
 from tf2gan.settings.fields import type_of
@@ -107,7 +115,12 @@ def train(flags):
     elif flags.resume is not None:
         run = find_run(flags.logdir, flags.resume or None, checkpoint=False)
     if run:
-        config = TrainConfig.read(run).resumed(**settings)
+        own = TrainConfig.read(run)
+        config = own.resumed(**settings)
+        as_long = length_of(config) == length_of(own)
+        if flags.resume == "auto" and as_long and is_finished(run) and not flags.dry_run:
+            print(finished(run))  # its data may be gone
+            return
     else:
         check_plain(flags.logdir)
         config = TrainConfig(**settings)

@@ -115,7 +115,10 @@ def load_training_data(config, data=None, *, resumed=False):
             f"{config.data} has {len(data.images)} images, less than one batch of {config.batch}; "
             f"give a --batch of at most {len(data.images)}"
         )
-    return dataclasses.replace(config.of(data), data=source), data
+    labels = config.labels
+    if labels is not None and os.path.isfile(os.path.expanduser(labels)):
+        labels = os.path.abspath(os.path.expanduser(labels))
+    return dataclasses.replace(config.of(data), data=source, labels=labels), data
 
 
 def from_any_folder(source):

@@ -15,6 +15,7 @@ from tf2gan.settings.config import TrainConfig
 from tf2gan.utils.command_line import typed
 from tf2gan.utils.errors import Tf2ganError, UsageError
 from tf2gan.utils.files import PARTIAL, locked
+from tf2gan.utils.messages import warn
 
 RUN_NAME = re.compile(r"(\d{5,})-(.+)")
 OF_A_RUN = {"samples", "checkpoints", "generator.keras"}  # beside the configuration
@@ -133,13 +134,22 @@ def find_run(logdir, name=None, *, checkpoint=True):
 def find_unfinished(logdir, name=None):
     """The newest run of `logdir` that is not finished, else the newest, or None where is none.
 
-    With `name` only runs that were called that.
+    With `name` only runs that were called that. One whose configuration cannot be read is passed
+    over: it could not be resumed, and a job that a cluster starts again would end there each time.
     """
-    runs = [run for run in list_runs(logdir) if is_run(run)]
+    runs = [run for run in list_runs(logdir) if is_run(run) and _can_be_read(run)]
     if name is not None:
         runs = [run for run in runs if RUN_NAME.fullmatch(run.name)[2] == name]
     unfinished = [run for run in runs if not is_finished(run)]
     return (unfinished or runs or [None])[-1]
+
+
+def _can_be_read(run):
+    try:
+        return bool(TrainConfig.read(run))
+    except Tf2ganError as error:
+        warn(f"{error}; the run is passed over")
+        return False
 
 
 def is_finished(run):
@@ -151,6 +161,13 @@ def is_finished(run):
         return as_asked and summary["step"] == max(checkpoint_steps(run), default=0)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, Tf2ganError):
         return False
+
+
+def finished(run):
+    """What is said of a finished run that is asked for no more steps."""
+    step = max(checkpoint_steps(run), default=0)
+    more = "more --steps or --epochs extend it"
+    return f"{run} is finished: {step} of {step} steps; {more}"
 
 
 def length_of(config):

@@ -24,6 +24,7 @@ from tf2gan.utils.errors import Tf2ganError, UsageError
 PRETRAINED = ("mnist",)  # the data whose trained networks come with the package
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 RESUMABLE = ("epochs", "steps", "mixed_precision", "jit_compile")  # may change on --resume
+PLACES = ("data", "labels", "label_column")  # may too: their content is compared
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,79}")
 
 
@@ -256,10 +257,11 @@ class TrainConfig:
             "color_mode": self.color_mode or "grayscale",
         }
         for name, value in changes.items():
-            if name not in (*RESUMABLE, "data") and value != own[name]:
+            if name not in (*RESUMABLE, *PLACES) and value != own[name]:
                 raise UsageError(
                     f"{flag(name)} {value} contradicts the run, which has {own[name]}; "
-                    f"only {', '.join(map(flag, RESUMABLE))} can change, and the place of its data"
+                    f"only {', '.join(map(flag, RESUMABLE))} can change, and the place of its data "
+                    "and labels"
                 )
         if "epochs" in changes:
             changes.setdefault("steps", None)  # a run that was given in steps resumes in epochs

@@ -52,7 +52,8 @@ def prepare(config, data, started, profile, strategy, *, resumed=False):
     strategies.check_settings(strategy, config.batch, dtype)
     strategies.choose_jit(config.jit_compile, strategy)  # refused before a folder is made
     # The same images by their content: each machine may have them in a place of its own.
-    strategies.check_alike(strategy, dataclasses.replace(config, data="the same").to_json())
+    content = dataclasses.replace(config, data="the same", labels=None)
+    strategies.check_alike(strategy, content.to_json())
     return Job(config, data, strategy, started, profile)
 
 

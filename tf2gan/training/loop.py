@@ -15,7 +15,7 @@ from tf2gan.data.load import check_same_data, name_arrays
 from tf2gan.devices import replicas
 from tf2gan.devices import strategy as strategies
 from tf2gan.runs.checkpoints import Checkpoints
-from tf2gan.runs.folders import create_run, is_finished
+from tf2gan.runs.folders import create_run, finished, is_finished
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import artifacts
@@ -96,7 +96,7 @@ def resume(
     Args:
       run: the run folder.
       images, labels, test_images, test_labels: the arrays that the run was started with, if it was;
-        others are refused.
+        others are refused. `labels` may also be the path where the file of labels is now.
       data: a `Data`, as in `train`, or the path where the same data are now.
       started, profile, strategy: as in `train`.
       **changes: new values for `epochs`, `steps`, `mixed_precision` or `jit_compile`; they
@@ -104,6 +104,8 @@ def resume(
     """
     if isinstance(data, str | os.PathLike):
         data, changes = None, {**changes, "data": os.fspath(data)}
+    if images is None and isinstance(labels, str | os.PathLike):
+        changes = {**changes, "labels": os.fspath(labels)}
     config = TrainConfig.read(run).resumed(**changes)
     if images is not None:
         given, data = name_arrays(config, images, labels, test_images, test_labels)
@@ -158,8 +160,7 @@ def _fit(run, job):
                 f"give at least {step}"
             )
         if step == job.total and is_finished(run):
-            more = "more --steps or --epochs extend it"
-            print(f"{run} is finished: {step} of {step} steps; {more}")
+            print(finished(run))
             return run
         if TrainConfig.read(run).of(job.data) != job.config:
             checkpoints.forget_best_after(step)
