@@ -6,6 +6,7 @@ import json
 import os
 import struct
 import tarfile
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -68,6 +69,64 @@ def test_a_shard_alone_and_shards_without_parts(tmp_path):
     data = load_data(str(tmp_path / "00001.tar"))
     assert len(data.images) == 12 and data.test_images is None
     assert [data.class_names[label] for label in data.labels] == [str(y) for y in Y[1::2]]
+
+
+def test_shards_in_folders_of_their_part(tmp_path, capsys):
+    """`train/00000.tar` and `val/00000.tar` have one name and are two shards."""
+    parts = {"train": (X, Y), "val": (XT, YT)}
+    for part, (images, labels) in parts.items():
+        half = len(images) // 2
+        write(
+            tmp_path / part,
+            {
+                "00000.tar": shard(images[:half], labels[:half], "cls"),
+                "00001.tar": shard(images[half:], labels[half:], "cls"),
+            },
+        )
+    check(load_data(str(tmp_path)))
+    assert capsys.readouterr() == ("", "")
+
+
+def test_one_json_in_a_tar_of_folders_is_no_webdataset(tmp_path):
+    files = picture_files()
+    name = next(name for name in files if name.endswith(".png"))
+    files[name[:-4] + ".json"] = b'{"shapes": []}'
+    (tmp_path / "set.tar").write_bytes(tar(files))
+    check(load_data(str(tmp_path / "set.tar")), *SORTED)
+
+
+@pytest.mark.parametrize("captions", [True, False])
+def test_shards_without_labels_are_no_classes(tmp_path, captions):
+    """As img2dataset writes them."""
+    for n in range(3):
+        files = {f"{n:05}{i:04}.png": png(x) for i, x in enumerate(X[8 * n : 8 * n + 8])}
+        if captions:
+            files |= {name[:-3] + "txt": b"a photo" for name in files}
+            files |= {name[:-3] + "json": b'{"caption": "a photo"}' for name in files}
+        (tmp_path / f"{n:05}.tar").write_bytes(tar(files))
+    check(load_data(str(tmp_path)), X, None, None, None, names=())
+
+
+def test_tars_of_classes_stay_classes(tmp_path):
+    """ImageNet's: numbers in their names are not those of shards."""
+    for n, name in enumerate(("n01440764", "n01443537")):
+        (tmp_path / f"{name}.tar").write_bytes(
+            tar({f"{name}_{i}.png": png(x) for i, x in enumerate(X[n::2])})
+        )
+    assert classes(load_data(str(tmp_path))) == {"n01440764": 12, "n01443537": 12}
+
+
+def test_labels_for_the_pictures_of_shards(tmp_path):
+    (tmp_path / "a-0000.tar").write_bytes(shard(X[:12], Y[:12], "cls"))
+    files = {f"{i:06}.png": png(x) for i, x in enumerate(X[12:], 12)}
+    (tmp_path / "a-0001.tar").write_bytes(tar(files))
+    (tmp_path / "odd.csv").write_text("".join(f"{i:06},{i % 2}\n" for i in range(24)))
+    for source, count in (("", 12), ("a-0001.tar", 6)):
+        data = load_data(str(tmp_path / source), labels=str(tmp_path / "odd.csv"))
+        assert classes(data) == {"0": count, "1": count}
+    for flag in ({"labels": "nowhere"}, {"label_column": "7"}):
+        with pytest.raises(DataError, match="nowhere|no folders"):
+            load_data(str(tmp_path / "a-0000.tar"), **flag)
 
 
 # Lists of labels
@@ -175,6 +234,107 @@ def test_a_picture_of_the_same_name_elsewhere_gets_no_label(tmp_path):
     assert classes(data) == {"0": 12, "1": 12} and data.test_labels is None
 
 
+NUMBERED = {f"{i}.png": png(x) for i, x in enumerate(X)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ",label,id\n" + "".join(f"{i},{(23 - i) % 2},{23 - i}\n" for i in range(24)),  # pandas
+        "label,id\n" + "".join(f"{i % 2},{i}\n" for i in range(24)),
+        "\n".join(f"{i}.png {('even', 'odd')[i % 2]},of numbers" for i in range(24)),
+        "\n".join(f"{i}.png\t{('even', 'odd')[i % 2]}, of numbers" for i in range(24)),
+    ],
+)
+def test_names_and_labels_are_not_exchanged(tmp_path, text):
+    write(tmp_path, {**NUMBERED, "labels.txt": text.encode()})
+    data = load_data(str(tmp_path), labels="labels.txt", label_column=None if "id" in text else "2")
+    order = sorted(range(24), key=str)  # of the files
+    assert len(data.class_names) == 2
+    assert len({(label, n % 2) for label, n in zip(data.labels.tolist(), order, strict=True)}) == 2
+
+
+def test_a_bare_name_labels_the_training_picture_alone(tmp_path, capsys):
+    """Kaggle's: `trainLabels.csv` says 1, and there is a `train/1.png` and a `test/1.png`."""
+    files = {f"{part}/{name}": png for part in ("train", "test") for name, png in NUMBERED.items()}
+    rows = "id,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(24))
+    write(tmp_path, {**files, "trainLabels.csv": rows.encode()})
+    data = load_data(str(tmp_path), labels="trainLabels.csv")
+    assert classes(data) == {"a": 12, "b": 12}
+    assert data.test_labels is None and data.test_count == 24
+    assert "does not name 24 of the 48" in capsys.readouterr().err
+    files = {f"{part}/{name}": png for part in ("x", "y") for name, png in NUMBERED.items()}
+    write(tmp_path / "unclear", {**files, "labels.csv": rows.encode()})
+    with pytest.raises(DataError, match="--labels labels.csv leaves no classes: 48 of 48"):
+        load_data(str(tmp_path / "unclear"), labels="labels.csv")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_no_encoding_makes_one_class_of_two(tmp_path, capsys, encoding):
+    rows = "id,label\n" + "".join(f"{i:02},{'éèz'[i % 3]}\n" for i in range(24))
+    write(tmp_path, {**FILES, "labels.csv": rows.encode(encoding)})
+    assert classes(load_data(str(tmp_path), labels="labels.csv")) == {"z": 8, "è": 8, "é": 8}
+    assert ("cp1252" in capsys.readouterr().err) == (encoding == "cp1252")
+
+
+@pytest.mark.parametrize(
+    "row, said",
+    [
+        (lambda i: f"{i:02},{'' if i < 12 else i % 2}\n", "12 of 24 training pictures have no"),
+        (lambda i: f"{i:02},{i % 2}\n" if i < 10 else "", "14 of 24 training pictures have no"),
+        (lambda i: f"{i:02},cat\n", "all of one class, cat"),
+        (lambda i: f"{i:02},cat\n{i:02},dog\n", "24 of 24 training pictures have no label"),
+        (lambda i: f"{i:02}\n", "has no column of labels, only one of names"),
+    ],
+)
+def test_labels_that_were_asked_for_and_make_no_classes_are_an_error(tmp_path, row, said):
+    write(tmp_path, {**FILES, "labels.csv": "".join(map(row, range(24))).encode()})
+    with pytest.raises(DataError, match=said):
+        load_data(str(tmp_path), labels="labels.csv")
+
+
+def test_a_picture_with_two_labels_has_none(tmp_path, capsys):
+    rows = "".join(f"{i:02},{'ab'[i % 2]}\n" for i in range(24)) + "03,a\n"
+    write(tmp_path, {**FILES, "labels.csv": rows.encode()})
+    assert classes(load_data(str(tmp_path), labels="labels.csv")) == {"a": 12, "b": 11}
+    assert "has several labels for 1 of the 24" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("column", ["1", "²", "9" * 5000])
+def test_a_column_that_holds_no_labels(tmp_path, column):
+    rows = "".join(f"{i:02},a,b\n" for i in range(24))
+    write(tmp_path, {**FILES, "labels.csv": rows.encode()})
+    with pytest.raises(DataError, match="no column .*; choose one with --label-column: 2, 3"):
+        load_data(str(tmp_path), labels="labels.csv", label_column=column)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"labels": ["cat", "dog"]}', '{"labels": 5}', '{"labels": {"0": "cat"}}', '{"a', "[" * 10**5],
+)
+def test_a_list_of_another_use_leaves_the_folders_their_classes(tmp_path, capsys, content):
+    write(tmp_path, {**picture_files(test=None, train=""), "dataset.json": content.encode()})
+    check(load_data(str(tmp_path)), *SORTED[:2], None, None)
+    assert "dataset.json" in capsys.readouterr().err
+
+
+def test_a_hostile_table_costs_little(tmp_path):
+    write(tmp_path, FILES)
+    bombs = {
+        "keys.json": json.dumps([{f"k{i}": i} for i in range(12_000)]),
+        "deep.csv": "a/" * 60_000 + "1.png,1\n",
+        "coco.json": json.dumps({"images": [{"id": 1}], "labels": [{"a": [{}, {}]}]}),
+    }
+    for name, text in bombs.items():
+        (tmp_path / name).write_text(text)
+        tracemalloc.start()
+        with pytest.raises(DataError) as error:
+            load_data(str(tmp_path), labels=name)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20, name
+        tracemalloc.stop()
+        assert "\n" not in str(error.value) and len(str(error.value)) < 2000 + len(str(tmp_path))
+
+
 # Classes as people lay them out
 
 
@@ -196,6 +356,8 @@ def laid_out(tmp_path, place):
         (lambda i: f"images/{('cat', 'dog')[i % 2]}", {"cat", "dog"}),
         (lambda i: str(2020 + i % 3), {"2020", "2021", "2022"}),  # of coins, say
         (lambda i: "ab"[i % 2], {"a", "b"}),
+        (lambda i: f"{2000 + i % 3}/images", {"2000", "2001", "2002"}),
+        (lambda i: f"{('photo', 'jpg')[i % 2]}/a", {"photo", "jpg"}),
     ],
 )  # fmt: skip
 def test_folders_that_only_sort_are_no_classes(tmp_path, capsys, place, expected):

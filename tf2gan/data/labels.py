@@ -42,7 +42,7 @@ def as_values(labels, count, what):
             raise wrong
         return whole
     if labels.dtype.kind == "S":
-        return np.char.decode(labels, "utf-8", "replace")
+        return np.array([text_of(label) for label in labels.tolist()])
     if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels):
         return labels.astype(str)
     if labels.dtype.kind in "UT":
@@ -50,6 +50,17 @@ def as_values(labels, count, what):
     if labels.dtype.kind not in "biu":
         raise wrong
     return labels.astype(np.int64)
+
+
+def text_of(content):
+    """A label's bytes as text: UTF-8, or else what Windows writes in Western Europe.
+
+    Letters that cannot be read must not make one class of two.
+    """
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "backslashreplace")
 
 
 def _has_lists(labels):

@@ -21,7 +21,7 @@ from tf2gan.data.formats.pictures import load_pictures
 from tf2gan.data.formats.pixel_column import find_pixel_columns, load_pixel_column
 from tf2gan.data.formats.tables import find_tables, load_tables
 from tf2gan.data.formats.tfrecord import is_tfrecord, load_tfrecords
-from tf2gan.data.formats.webdataset import is_webdataset, load_webdataset
+from tf2gan.data.formats.webdataset import is_webdataset, load_webdataset, shard_folders
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
 from tf2gan.data.names import part_of, roles_of
 from tf2gan.utils.errors import DataError, UsageError
@@ -158,8 +158,8 @@ def load_data_of(config):
 def _load_file(entry, where, stack, wanted, of_pictures):
     if entry.kind in ("zip", "tar"):
         entries = expand(entry, stack)
-        if entry.kind == "tar" and is_webdataset(entries):
-            return load_webdataset({entry.base: entries}, where, entry.stem, **wanted)
+        if entry.kind == "tar" and not any(of_pictures.values()) and is_webdataset(entries):
+            return load_webdataset({entry.name: entries}, where, entry.stem, **wanted)
         data = _load_entries(entries, where, entry.stem, stack, wanted, of_pictures)
         tell_left_out(entries)
         return data
@@ -216,21 +216,28 @@ def _load_entries(entries, where, name, stack, wanted, of_pictures, *, nested=Fa
         entry.used = False  # it was looked at, and is no table of images
     if kinds["picture"]:
         labels = _labels_for(entries, where, **of_pictures)
-        column = of_pictures["column"] if of_pictures["labels"] is None else None
-        data = load_pictures(kinds["picture"], where, name, labels=labels, column=column, **wanted)
+        given, column = of_pictures["labels"], of_pictures["column"]
+        asked = f"--labels {given}" if given is not None else None
+        if asked is None and column is not None:
+            asked = f"--label-column {column}"
+        of_folders = column if given is None else None
+        data = load_pictures(
+            kinds["picture"], where, name, labels=labels, asked=asked, column=of_folders, **wanted
+        )
         if data.labels is None:
             _tell_unread_labels(entries)
         return data
     archives = kinds["zip"] + kinds["tar"]
-    if len(kinds["tar"]) > 1 and not nested:
-        shards = {entry.base: expand(entry, stack) for entry in kinds["tar"]}
+    if len(kinds["tar"]) > 1 and not nested and not any(of_pictures.values()):
+        shards = {entry.name: expand(entry, stack) for entry in kinds["tar"]}
         if any(map(is_webdataset, shards.values())):
             return load_webdataset(shards, where, name, **wanted)
     if archives and not nested:  # a download beside others, such as train.zip and test.zip
+        shards = shard_folders(archives)
         inner = [
             e
             for entry in archives
-            for e in expand(entry, stack, prefix=f"{entry.name.split('.')[0]}/")
+            for e in expand(entry, stack, prefix=f"{shards.get(entry.name, _path(entry))}/")
         ]
         data = _load_entries(inner, where, name, stack, wanted, of_pictures, nested=True)
         tell_left_out(inner)
@@ -238,6 +245,11 @@ def _load_entries(entries, where, name, stack, wanted, of_pictures, *, nested=Fa
     if arrays:
         return load_named(arrays, where, name, **wanted)  # says what it misses
     raise _nothing(entries, kinds, where)
+
+
+def _path(entry):
+    """The name of an archive, as a folder of what it holds."""
+    return entry.name.split(".")[0]
 
 
 def _kind(entry):
@@ -257,9 +269,9 @@ def _labels_for(entries, where, labels, column):
             table = min(inside, key=lambda entry: entry.name.count("/"))
         else:
             raise DataError(f"--labels {labels}: there is no such file, nor one in {where}")
-        return lambda pictures: read_label_table(table, pictures, column)
+        return lambda pictures, parts: read_label_table(table, pictures, parts, column)
     lists = sorted((e for e in entries if e.base == LIST), key=lambda e: e.name.count("/"))
-    return (lambda pictures: read_stylegan_list(lists[0], pictures)) if lists else None
+    return (lambda *pictures: read_stylegan_list(lists[0], *pictures)) if lists else None
 
 
 def _tell_unread_labels(entries):

@@ -1,10 +1,13 @@
 """Labels of pictures in a file of their own: tables in text, JSON, JSON Lines; StyleGAN's list."""
 
+import collections
 import csv
 import json
-import os
+import re
 
+from tf2gan.data.files.entries import picture_formats
 from tf2gan.data.files.unpack import FREE
+from tf2gan.data.labels import text_of
 from tf2gan.data.names import ROLE_OF
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.messages import listed, reading, warn
@@ -13,31 +16,35 @@ COLUMNS = {"label", "class", "category", "target", "class_name", "breed", "speci
 LIST = "dataset.json"  # StyleGAN's list of labels
 NAMES = ("file_name", "filename", "file", "path", "image", "img", "image_id", "id", "name")
 LOOKED_AT = 1000  # rows by which the column of names is told
+CELLS_MOST = 32_000_000  # of a table in JSON, where each row may have keys of its own
+DEPTH = 32  # folders of a name that are compared
+MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"\xef\xbb\xbf", "utf-8-sig"))
 
 
-def read_label_table(entry, entries, column=None):
+def read_label_table(entry, entries, parts, column=None):
     """The label of each of `entries`, pictures, from a table; None for those that it does not name.
 
     Args:
       entry: the table. Names may lack their folder or their suffix, and may be a Windows path.
       entries: the pictures.
+      parts: the part of each.
       column: the name or the number, from 1, of the column of labels; None where one tells itself.
 
     Raises:
-      DataError: it is no table, names none of the pictures, or its column of labels is not clear.
+      DataError: it is no table, names none of the pictures, or its columns are not clear.
     """
+    known = {key for picture in entries for key in _keys(picture.name)}
     with reading(entry.where, "cannot be read as a table of labels"):
-        text = entry.read(FREE).decode("utf-8-sig", "replace")
-        header, rows = _rows_of_json(text) if text.lstrip()[:1] in "[{" else _rows_of_text(text)
+        text = _decoded(entry)
+        if text.lstrip()[:1] in "[{":
+            header, rows = _rows_of_json(text)
+        else:
+            header, rows = None, _rows_of_text(text, known)
     if not rows:
         raise DataError(f"{entry.where} holds no labels")
-    known = {key for picture in entries for key in _keys(picture.name)}
-    some, width = rows[:LOOKED_AT], max(map(len, rows[:LOOKED_AT]))
-    matches = [
-        sum(len(r) > i and bool(known & set(_keys(r[i]))) for r in some) for i in range(width)
-    ]
-    names = max(range(width), key=matches.__getitem__)
-    if not matches[names]:
+    titles = header or [cell.strip() for cell in rows[0]]
+    names = _name_column(rows, titles, known, column)
+    if names is None:
         raise DataError(
             f"{entry.where} names none of the {len(entries)} pictures; its first lines begin with "
             f"{listed([row[0] for row in rows[:2] if row])}, the pictures are called "
@@ -45,46 +52,104 @@ def read_label_table(entry, entries, column=None):
         )
     if header is None and not known & set(_keys(rows[0][names])):
         header, rows = rows[0], rows[1:]
-    if header is not None:  # CelebA's has no word above the names
+    if header is not None and rows:  # CelebA's has no word above the names
         header = [""] * (len(rows[0]) - len(header)) + list(header)
     place = _label_column(entry, header, rows, names, column)
     pairs = [(row[names], row[place].strip()) for row in rows if len(row) > max(names, place)]
-    return _matched(entries, pairs, entry.where)
+    return _matched(entries, parts, pairs, entry.where)
 
 
-def read_stylegan_list(entry, entries):
+def read_stylegan_list(entry, entries, parts):
     """As `read_label_table`, of StyleGAN's `dataset.json`; None where it is of another use."""
-    with reading(entry.where, "cannot be read as JSON"):
+    try:
         content = json.loads(entry.read(FREE))
-    if not isinstance(content, dict) or "labels" not in content:
+    except (ValueError, RecursionError):
+        warn(f"{entry.where} cannot be read as JSON, and is passed over")
+        return None
+    pairs = content.get("labels", False) if isinstance(content, dict) else False
+    if pairs is None or pairs == []:
+        return [None] * len(entries)  # StyleGAN's word for a set without labels
+    pairs = list(pairs.items()) if isinstance(pairs, dict) else pairs
+    pairs = pairs if isinstance(pairs, list) else []
+    pairs = [pair for pair in pairs if isinstance(pair, list | tuple) and len(pair) == 2]
+    pairs = [(name, word_of(label)) for name, label in pairs if isinstance(name, str)]
+    if not pairs:
         warn(f"{entry.where} has no list `labels`, as StyleGAN's have, and is not read")
         return None
-    pairs = content["labels"] or []
-    pairs = pairs.items() if isinstance(pairs, dict) else pairs
-    pairs = [pair for pair in pairs if isinstance(pair, tuple | list) and len(pair) == 2]
-    pairs = [(name, word_of(label)) for name, label in pairs if isinstance(name, str)]
-    return _matched(entries, pairs, entry.where) if pairs else [None] * len(entries)
+    labels = _matched(entries, parts, pairs, entry.where)
+    named = any(_stem(name) != name for name, _ in pairs)  # else the names of classes, say
+    return labels if named or any(label is not None for label in labels) else None
 
 
-def _matched(entries, pairs, where):
+def _decoded(entry):
+    """The text of a table, in UTF-8 or what Windows writes."""
+    content = entry.read(FREE)
+    for mark, encoding in MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        warn(f"{entry.where} is not UTF-8, and is read as Windows' Western European (cp1252)")
+        return text_of(content)
+
+
+def _name_column(rows, titles, known, column):
+    """The place of the column that names pictures, or None.
+
+    A column that is called a label's, or was asked for as that, names pictures only if no other
+    does. Of two that name as many, as an index beside ids does, the one that is called a name's;
+    then the one whose values differ most.
+    """
+    some = rows[:LOOKED_AT]
+    best, found = None, None
+    for place in range(max(map(len, some))):
+        cells = [row[place] for row in some if len(row) > place]
+        hits = sum(not known.isdisjoint(_keys(cell)) for cell in cells)
+        title = titles[place].lower() if place < len(titles) else ""
+        asked = column is not None and column in (str(place + 1), *titles[place : place + 1])
+        score = (not (asked or _says_label(title)), hits, title in NAMES, len(set(cells)))
+        if hits and (best is None or score > best):
+            best, found = score, place
+    return found
+
+
+def _matched(entries, parts, pairs, where):
     """The label of each entry from (name, label) pairs, None for some; says how many.
 
     Names match if one is the end of the other: `a/1.png` is called `1` or `set/a/1.png`, but not
-    `b/1.png`. A shorter name that several longer ones end in tells nothing, unless they agree.
+    `b/1.png`. A shorter name that several longer ones end in tells nothing, unless they agree; nor
+    does one that several pictures end in, unless one of them alone is trained on (Kaggle's lists
+    name `train/1.png` by 1, and there is a `test/1.png`).
     """
-    exact, ends = {}, {}
+    exact, ends, several = {}, {}, set()
     for name, label in pairs:
-        whole, *_ = _tails(name)
-        for key in (whole, os.path.splitext(whole)[0]):
-            exact.setdefault(key, label)
+        label, whole = label or None, _tails(name)[0]
+        for key in {whole, _stem(whole)}:
+            if exact.setdefault(key, label) != label:
+                several.add(key)
         for key in _keys(name):
             ends[key] = label if ends.get(key, label) == label else None
-    labels = []
-    for entry in entries:
+    shared = collections.Counter(key for entry in entries for key in set(_keys(entry.name)))
+    trained = collections.Counter(
+        key
+        for entry, part in zip(entries, parts, strict=True)
+        if part == "train"
+        for key in set(_keys(entry.name))
+    )
+    labels, doubled = [], 0
+    for entry, part in zip(entries, parts, strict=True):
         keys = _keys(entry.name)
-        label = next((exact[key] for key in keys if key in exact), None)
-        labels.append(label if label is not None else ends.get(keys[0]))
-    missing = labels.count(None)
+        key = next((key for key in keys if key in exact), None)
+        label = ends.get(keys[0]) if key is None else exact[key]
+        if key is not None and shared[key] > 1 and not (part == "train" and trained[key] == 1):
+            label = None
+        if key in several:
+            label, doubled = None, doubled + 1
+        labels.append(label)
+    missing = labels.count(None) - doubled
+    if doubled:
+        warn(f"{where} has several labels for {doubled} of the {len(labels)} pictures")
     if missing:
         how = "names none" if missing == len(labels) else f"does not name {missing}"
         warn(f"{where} {how} of the {len(labels)} pictures")
@@ -94,18 +159,26 @@ def _matched(entries, pairs, where):
 def _keys(name):
     """What a picture may be called in a list, the most exact first: with folders and suffix."""
     tails = _tails(name)
-    return [*tails, *(os.path.splitext(tail)[0] for tail in tails)]
+    return [*tails, *(_stem(tail) for tail in tails)]
 
 
 def _tails(name):
-    parts = name.strip().replace("\\", "/").removeprefix("./").split("/")
+    parts = name.strip().replace("\\", "/").removeprefix("./").rsplit("/", DEPTH)[-DEPTH:]
     return ["/".join(parts[i:]) for i in range(len(parts))]
+
+
+def _stem(name):
+    """A name without the suffix of a picture; of no other, for `1.2` is a name too."""
+    stem, dot, suffix = name.rpartition(".")
+    return stem if dot and f".{suffix.lower()}" in picture_formats()[1] else name
 
 
 def word_of(value):
     """A label as text: 3, 3.0, [3] and "3" are one; a one-hot list is its place; else None."""
-    if isinstance(value, list) and len(value) > 1 and sorted(value) == [0] * (len(value) - 1) + [1]:
-        value = value.index(1)
+    if isinstance(value, list) and len(value) > 1:
+        numbers = all(isinstance(item, int | float) for item in value)
+        if numbers and sorted(value) == [0] * (len(value) - 1) + [1]:
+            value = value.index(1)
     if isinstance(value, list) and len(value) == 1:
         (value,) = value
     if isinstance(value, float) and value.is_integer():
@@ -129,30 +202,43 @@ def _rows_of_json(text):
         content = [{"file_name": row[0], "label": row[1]} for row in content if len(row) == 2]
     content = [row for row in content if isinstance(row, dict)]
     header = sorted({key for row in content for key in row}, key=lambda key: key not in NAMES)
+    if len(header) * len(content) > CELLS_MOST:
+        raise ValueError(f"{len(content)} rows with {len(header)} different keys")
     return header, [[word_of(row.get(key)) or "" for key in header] for row in content]
 
 
-def _rows_of_text(text):
-    """(None, rows) of a table in text, by the separator that the second line has most of."""
+def _rows_of_text(text, known):
+    """The rows of a table in text, by the separator with which most of them name pictures."""
     lines = [line for line in text.splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].strip().isdigit():  # CelebA: the number of rows
+    if len(lines) > 1 and re.fullmatch(r"\s*\d+\s*", lines[0]):  # CelebA: the number of rows
         lines = lines[1:]
+
+    def split(lines, separator):
+        if separator is None:
+            return [line.split() for line in lines]
+        return list(csv.reader(lines, delimiter=separator))
+
+    def named(separator):
+        rows = split(lines[:50], separator)
+        wide = sum(len(row) > 1 for row in rows)
+        return wide and sum(not known.isdisjoint(k for c in row for k in _keys(c)) for row in rows)
+
     sample = lines[min(1, len(lines) - 1)] if lines else ""
-    separator = max("\t,;", key=sample.count)
-    if separator in sample:
-        return None, list(csv.reader(lines, delimiter=separator))
-    return None, [line.split() for line in lines]
+    separators = sorted("\t,;", key=sample.count, reverse=True)
+    return split(lines, max([s for s in separators if s in sample] + [None], key=named))
 
 
 def _label_column(entry, header, rows, names, column):
     """The place of the column of labels."""
-    others = [i for i in range(len(rows[0])) if i != names]
+    others = [i for i in range(max(map(len, rows[:LOOKED_AT]), default=0)) if i != names]
     titles = [title.strip() for title in header] if header else []
+    if not others:
+        raise DataError(f"{entry.where} has no column of labels, only one of names")
     if column is not None:
-        if column in titles:
-            return titles.index(column)
-        if column.isdigit() and 1 <= int(column) <= len(rows[0]):
-            return int(column) - 1
+        places = [i for i in others if column in titles[i : i + 1]]
+        places += [i for i in others if column == str(i + 1)]
+        if places:
+            return places[0]
     else:
         told = [i for i in others if i < len(titles) and _says_label(titles[i])]
         if len(told) == 1 or len(others) == 1:
@@ -160,7 +246,7 @@ def _label_column(entry, header, rows, names, column):
     there = [titles[i] if i < len(titles) and titles[i] else str(i + 1) for i in others]
     asked = f"no column {column!r}" if column is not None else "several columns"
     raise DataError(
-        f"{entry.where} has {asked}; choose one with --label-column: {listed(there, 50) or 'none'}"
+        f"{entry.where} has {asked}; choose one with --label-column: {listed(there, 50)}"
     )
 
 

@@ -20,15 +20,24 @@ SORTING = re.compile(
 
 
 def load_pictures(
-    entries, where, name, *, labels=None, column=None, image_size=None, color_mode=None
+    entries,
+    where,
+    name,
+    *,
+    labels=None,
+    asked=None,
+    column=None,
+    image_size=None,
+    color_mode=None,
 ):
     """Loads pictures that lie in folders or an archive, sorted by path.
 
     Args:
       entries: the pictures.
       where, name: what messages and the run call the source.
-      labels: a function from the entries to the label of each, None for some; by default folders
-        name the classes.
+      labels: a function from the entries and their parts to the label of each, None for some; by
+        default folders name the classes.
+      asked: what the labels were asked for with, so that it is an error if they make no classes.
       column: without `labels`, which level of folders names the classes, a number from 1; by
         default the first that does not merely sort.
       image_size, color_mode: what the pictures are brought to; by default 28x28 and grey.
@@ -36,23 +45,31 @@ def load_pictures(
     entries = sorted(entries, key=lambda entry: entry.name.split("/"))
     folders = [entry.name.split("/")[:-1] for entry in entries]
     parts, folders = _split_parts(folders, entries, name)
-    classes = labels(entries) if labels is not None else None
+    classes = labels(entries, parts) if labels is not None else None
     if classes is None:
         known = "train" in parts  # otherwise there is nothing to say of classes
         classes = _folder_classes(folders, column, where) if known else [None] * len(parts)
     read = {"image_size": image_size, "color_mode": color_mode}
-    return read_parts(entries, parts, classes, where, name, **read)
+    return read_parts(entries, parts, classes, where, name, asked=asked, **read)
 
 
-def read_parts(entries, parts, classes, where, name, *, image_size=None, color_mode=None):
-    """A `Data` of pictures, of each of which the part and the class, or None, is known."""
+def read_parts(
+    entries, parts, classes, where, name, *, asked=None, image_size=None, color_mode=None
+):
+    """A `Data` of pictures, of each of which the part and the class, or None, is known.
+
+    Raises:
+      DataError: nothing to train on, or no classes though they were `asked` for, a flag.
+    """
     rows = {part: [i for i, own in enumerate(parts) if own == part] for part in set(parts)}
     train = rows.get("train", [])
     if not train:
         known = sorted(set(parts) - {"aside"})
         raise DataError(f"{where} holds no training pictures, only {listed(known)}")
-    train, labelled = _with_classes(train, classes, entries)
+    train, labelled = _with_classes(train, classes, entries, asked)
     held_out = rows.get("test") or rows.get("val") or []
+    if rows.get("test") and rows.get("val"):
+        print(f"left out: {len(rows['val'])} pictures of the validation part, beside a test part")
     order = train + held_out
     # Read all together, so that there is one bar and one line about what is damaged.
     jobs = sorted(enumerate(entries[i] for i in order), key=lambda job: job[1].position)
@@ -66,6 +83,9 @@ def read_parts(entries, parts, classes, where, name, *, image_size=None, color_m
         raise DataError(f"{where} holds no training pictures that can be read")
     labels = np.array(labels, str) if labelled else None
     has_test_labels = labelled and test_labels and None not in test_labels
+    if labelled and not has_test_labels and set(test_labels) - {None}:
+        unknown = f"{test_labels.count(None)} of {len(test_labels)} test pictures have no label"
+        warn(f"{unknown}; the test set is used without labels")
     test_labels = np.array(test_labels, str) if has_test_labels else None
     labels, test_labels, class_names = encode(labels, test_labels)
     test_images = images[count:] if len(images) > count else None
@@ -119,7 +139,7 @@ def _array(values):
 def _folder_classes(folders, column, where):
     """The class of each picture by its folders, None for one that lies in none."""
     if column is not None:
-        place = int(column) - 1 if column.isdigit() else -1
+        place = int(column) - 1 if re.fullmatch("[0-9]{1,6}", column) else -1
         if not 0 <= place < max(map(len, folders), default=0):
             deep = max(map(len, folders), default=0)
             raise DataError(
@@ -156,8 +176,10 @@ def _without_sorting(folders):
                 and all(below.lower().startswith(letter.lower()) for letter, below in pairs)
             )
             inside = all(len(folder) > 1 for folder in folders if len(folder) > level)
-            if letters or inside and all(SORTING.fullmatch(name) for name in names):
-                folders = [folder[:level] + folder[level + 1 :] for folder in folders]
+            rest = [folder[:level] + folder[level + 1 :] for folder in folders]
+            tells = len(set(map(tuple, rest))) > 1 or len(names) < 2  # else it names the classes
+            if tells and (letters or inside and all(SORTING.fullmatch(name) for name in names)):
+                folders = rest
                 by_letter |= bool(letters)
                 break
         else:
@@ -236,15 +258,25 @@ def _tell_aside(parts, entries):
         )
 
 
-def _with_classes(train, classes, entries):
+def _with_classes(train, classes, entries, asked):
     """(the training pictures to read, whether they have classes)."""
     strays = [i for i in train if classes[i] is None]
     known = {classes[i] for i in train} - {None}
-    if len(known) < 2 or len(strays) >= STRAYS_MOST * len(train) and strays:
+    few = len(known) < 2
+    if few or strays and len(strays) >= STRAYS_MOST * len(train):
+        told = f"{len(strays)} of {len(train)} training pictures have no label"
+        if asked:
+            why = f"all of one class, {listed(known)}" if few and not strays else told
+            raise DataError(
+                f"{asked} leaves no classes: {why}; two classes, and a label for nine pictures of "
+                "ten, are the least"
+            )
+        if known and strays:
+            warn(f"{told}; the labels of the others ({listed(known, 3)}) are left aside")
         return train, False
     if strays:
         warn(
-            f"{len(strays)} of {len(train)} pictures lie outside the folders of classes and are "
-            f"left out: {listed([entries[i].name for i in strays], 3)}"
+            f"{len(strays)} of {len(train)} pictures have no class and are left out: "
+            f"{listed([entries[i].name for i in strays], 3)}"
         )
     return [i for i in train if classes[i] is not None], True
