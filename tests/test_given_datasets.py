@@ -50,6 +50,9 @@ GIVEN = {
     "tf.data of pairs": (lambda: tf.data.Dataset.from_tensor_slices((X, Y)), True),
     "tf.data in batches": (lambda: tf.data.Dataset.from_tensor_slices((X, Y)).batch(7), True),
     "TFDS": (lambda: tf.data.Dataset.from_tensor_slices({"image": X, "label": Y, "id": Y}), True),
+    "Keras": (lambda: tf.data.Dataset.from_tensor_slices((X, Y[:, None])), True),
+    "one-hot": (lambda: tf.data.Dataset.from_tensor_slices((X, np.eye(3)[Y])), True),
+    "names": (lambda: tf.data.Dataset.from_tensor_slices({"image_id": Y, "image": X}), False),
     "PyTorch": (Torch, True),
     "DataLoader": (Loader, True),
     "Hugging Face": (Hub, True),
@@ -68,6 +71,25 @@ def test_it_is_read_as_it_is(kind):
     names = ("cat", "dog", "owl") if kind == "Hugging Face" else ("0", "1", "2")
     assert data.class_names == (names if labelled else ())
     assert data.labels is None or np.array_equal(data.labels, Y)
+
+
+def test_grey_images_beside_labels_of_as_many_numbers():
+    """`[16, 12]` with a one-hot of 16 classes is one image, and 24 such with 24 numbers a batch."""
+    pairs = [(image, np.eye(16)[label]) for image, label in zip(GREY, Y, strict=True)]
+    data = from_arrays(pairs, name="given")
+    assert np.array_equal(data.images[..., 0], GREY) and np.array_equal(data.labels, Y)
+    data = from_arrays([(GREY[:12], Y[:12]), (GREY[12:], Y[12:])], name="given")
+    assert np.array_equal(data.images[..., 0], GREY) and np.array_equal(data.labels, Y)
+
+
+@pytest.mark.parametrize("unknown", [-1, None, 5])
+def test_a_label_that_no_class_has_is_none(unknown, capsys):
+    class Partly(Hub):
+        def __getitem__(self, i):
+            return {**super().__getitem__(i), **({"label": unknown} if i == 3 else {})}
+
+    assert from_arrays(Partly(), name="given").class_names == ()
+    assert "1 of 24 images have no label; labels are left aside" in capsys.readouterr().err
 
 
 def test_both_parts_in_grey_and_in_another_size():

@@ -69,6 +69,17 @@ def test_other_data_are_refused_and_nothing_is_changed(moved, mnist, tmp_path, c
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
+def test_another_test_set_is_refused(moved, mnist, tmp_path):
+    """Quality and the best checkpoint would compare two rulers."""
+    run, data = moved
+    with np.load(data) as arrays:
+        given = dict(arrays)
+    given["x_test"], given["y_test"] = mnist.images[40:45], mnist.labels[40:45]
+    np.savez(data, **given)
+    with pytest.raises(DataError, match="test images then, 5 now"):
+        tf2gan.resume(run, data=data, steps=6)
+
+
 def test_a_run_without_a_fingerprint_resumes_with_a_line(moved, trained, capsys):
     run, data = moved
     config = json.loads((run / "config.json").read_text())

@@ -362,7 +362,14 @@ def laid_out(tmp_path, place):
 )  # fmt: skip
 def test_folders_that_only_sort_are_no_classes(tmp_path, capsys, place, expected):
     assert set(load_data(laid_out(tmp_path, place)).class_names) == expected
-    assert capsys.readouterr().err == ""
+    above = {place(i).split("/")[0] for i in range(24)}
+    said = capsys.readouterr().err
+    if len(above) < 2 or above & expected:
+        assert said == ""
+    else:
+        assert f"{', '.join(sorted(above))} are taken as an order, not as classes" in said
+        folder = load_data(str(tmp_path), label_column="1")
+        assert set(folder.class_names) == above and capsys.readouterr().err == ""
 
 
 def test_where_two_readings_are_possible_a_line_says_how_to_choose_the_other(tmp_path, capsys):
@@ -394,7 +401,7 @@ def example(**values):
         if isinstance(value, bytes):
             kind = {"bytes_list": tf.train.BytesList(value=[value])}
         else:
-            kind = {"int64_list": tf.train.Int64List(value=[int(value)])}
+            kind = {"int64_list": tf.train.Int64List(value=np.ravel(value).astype(int))}
         features[name.replace("__", "/")] = tf.train.Feature(**kind)
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
@@ -411,6 +418,8 @@ FEATURES = {
     "slim": lambda x, y: {"image__encoded": png(x), "image__class__label": y, "image__height": 28},
     "raw": lambda x, y: {"image_raw": x.tobytes(), "label": y, "height": 28, "width": 28},
     "square": lambda x, y: {"image": x.tobytes(), "label": y},
+    "one-hot": lambda x, y: {"image": x.tobytes(), "label": np.eye(10)[y]},
+    "one-hot, encoded": lambda x, y: {"image": png(x), "label": np.eye(10)[y]},
 }
 
 
@@ -435,6 +444,32 @@ def test_tfds_names_its_classes(tmp_path, capsys):
     )
     check(load_data(str(tmp_path)), X, Y, None, None, names=tuple(names))
     assert capsys.readouterr().out == "left out: 1 .json\n"
+
+
+def test_raw_pixels_of_another_type_are_refused(tmp_path):
+    """Not read as images of another size."""
+    floats = lambda x, y: {**FEATURES["raw"](x, y), "image_raw": x.astype("<f4").tobytes()}  # noqa: E731
+    records(tmp_path / "a.tfrecord", X, Y, floats)
+    with pytest.raises(DataError, match="says 28x28x1 of an image of 3136 bytes.* uint8 alone"):
+        load_data(str(tmp_path))
+
+
+@pytest.mark.parametrize("other", ["digits/3.0.1/digits", "fashion/1.0.0/fashion"])
+def test_several_sets_of_tfrecords_are_not_mixed(tmp_path, other):
+    for name in ("digits/1.0.0/digits", other):
+        for part, images, labels in (("train", X, Y), ("test", XT, YT)):
+            path = tmp_path / f"{name}-{part}.tfrecord-00000-of-00001"
+            records(path, images, labels, FEATURES["encoded"])
+    with pytest.raises(DataError, match="holds several data sets .digits/1.0.0/digits, "):
+        load_data(str(tmp_path))
+    check(load_data(str(tmp_path / "digits" / "1.0.0")))
+
+
+def test_tfrecords_of_which_some_have_no_label_say_so(tmp_path, capsys):
+    some = lambda x, y: {"image": png(x), **({"label": y} if x[0, 0] != X[3, 0, 0] else {})}  # noqa: E731
+    records(tmp_path / "a.tfrecords", X, Y, some)
+    assert load_data(str(tmp_path / "a.tfrecords")).labels is None
+    assert "of 24 images have no label; labels are left aside" in capsys.readouterr().err
 
 
 def test_tfrecords_without_labels(tmp_path):
@@ -492,6 +527,19 @@ def test_what_is_left_out_is_said_by_kind(tmp_path, capsys):
         "left out: 20 .heic (pip install pillow-heif), 1 .mp4 (a film: save its frames), 1 .txt, "
         "1 without a suffix, 1 links that lead nowhere (gone.png)\n"
     )
+
+
+def test_pictures_beside_arrays_and_a_third_part_are_left_out_with_a_line(tmp_path, capsys):
+    write(tmp_path / "a", FILES)
+    np.save(tmp_path / "a" / "images.npy", X)
+    check(load_data(str(tmp_path / "a")), X, None, None, None, names=())
+    assert capsys.readouterr().out == "left out: 24 .png\n"
+    parts = {"train": X[:12], "test": X[12:20], "val": X[20:]}
+    for part, images in parts.items():
+        write(tmp_path / "b" / part, {f"{i}.png": png(x) for i, x in enumerate(images)})
+    assert load_data(str(tmp_path / "b")).test_count == 8
+    said = capsys.readouterr().out
+    assert said == "left out: 4 pictures of the validation part, beside a test part\n"
 
 
 def test_a_few_pointers_among_pictures_are_named(tmp_path, capsys):

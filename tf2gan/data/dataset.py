@@ -14,7 +14,7 @@ from tf2gan.settings.sizes import size_text
 
 BLOCK = 1024  # images hashed at once
 HASHED_MOST = 1 << 30  # bytes of images of which all are hashed; of more
-SPREAD = 1024  # of them, spread evenly
+SPREAD = 256  # of them, spread evenly; each costs a read from the disk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,15 +82,21 @@ class Data:
         Of more than a gigabyte some images are looked at, spread evenly: all would be read anew
         from the disk at every start.
         """
-        key = self.key if self.images.nbytes <= HASHED_MOST else self._hash(self._spread())
-        counts = {"images": len(self.images), "classes": len(self.class_names)}
-        return {**counts, "size": [*self.image_size, self.channels], "sha256": key}
-
-    def _spread(self):
-        """Some of the images, one after the other, the first and the last among them."""
-        for row in np.unique(np.linspace(0, len(self.images) - 1, SPREAD).astype(int)):
-            check_unchanged(self.images)
-            yield self.images[row]
+        key = self.key if self.images.nbytes <= HASHED_MOST else self._hash(_spread(self.images))
+        known = {
+            "images": len(self.images),
+            "classes": len(self.class_names),
+            "size": [*self.image_size, self.channels],
+            "sha256": key,
+            "test_images": self.test_count,
+        }
+        if self.test_count:  # quality and the best checkpoint are measured on them
+            digest = hashlib.sha256()
+            whole = self.test_images.nbytes <= HASHED_MOST
+            for block in blocks(self.test_images, BLOCK) if whole else _spread(self.test_images):
+                digest.update(np.ascontiguousarray(block))
+            known["test_sha256"] = digest.hexdigest()
+        return known
 
     def class_counts(self):
         """(name, number of training images) of each class."""
@@ -106,6 +112,13 @@ class Data:
             f"{size_text(self.image_size)}x{self.channels}, "
             f"{len(self.class_names)} classes, {self.test_count} test images"
         )
+
+
+def _spread(images):
+    """Some of the images, one after the other, the first and the last among them."""
+    for row in np.unique(np.linspace(0, len(images) - 1, SPREAD).astype(int)):
+        check_unchanged(images)
+        yield images[row]
 
 
 def batches_per_epoch(count, batch):

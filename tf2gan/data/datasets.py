@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from tf2gan.data.conversion import MODES, VALUES_MOST, fitted
+from tf2gan.data.labels import known_labels
 from tf2gan.data.names import ROLE_OF, words
 from tf2gan.settings.sizes import COLOR_MODES
 from tf2gan.utils.errors import DataError
@@ -35,7 +36,7 @@ def arrays_of(dataset, what, *, image_size=None, color_mode=None):
         if isinstance(image, Image.Image):
             image = _pixels(image, image_size, color_mode)
         image = np.asarray(image)
-        batch = image.ndim == 4 or label is not None and np.ndim(label) and image.ndim > 2
+        batch = image.ndim == 4 or image.ndim == 3 and _is_batch(label, len(image))
         images.extend(image if batch else [image])
         labels.extend(np.asarray(label) if batch and label is not None else [label])
         size += image.size
@@ -47,11 +48,20 @@ def arrays_of(dataset, what, *, image_size=None, color_mode=None):
         raise DataError(
             f"{what} holds images of several sizes; give image_size= in the TrainConfig"
         )
-    if labels[0] is None:
-        return np.stack(images), None
-    names = _class_names(dataset)
-    labels = [names[int(label)] for label in labels] if names else labels
-    return np.stack(images), np.asarray(labels)
+    if names := _class_names(dataset):  # -1 is what the hub's sets call unknown
+        labels = [
+            names[int(label)] if label is not None and 0 <= int(label) < len(names) else None
+            for label in labels
+        ]
+    return np.stack(images), known_labels(labels, what)
+
+
+def _is_batch(label, count):
+    """Whether a label is those of `count` grey images, not one image's own, one-hot or `[1]`."""
+    if label is None or np.shape(label) != (count,) or count == 1:
+        return False
+    values = np.asarray(label)
+    return not (values.dtype.kind in "biuf" and sorted(values) == [0] * (count - 1) + [1])
 
 
 def _examples(dataset, what):
@@ -76,7 +86,8 @@ def _parts(example, what):
     """(image, label or None) of an example."""
     if isinstance(example, dict):
         roles = {}
-        for name, value in example.items():
+        exact = sorted(example, key=lambda name: name.lower() not in ROLE_OF)  # before image_id
+        for name, value in ((name, example[name]) for name in exact):
             for role in {ROLE_OF[word] for word in words(name) if word in ROLE_OF}:
                 roles.setdefault(role, value)
         if "images" not in roles:

@@ -52,6 +52,25 @@ def as_values(labels, count, what):
     return labels.astype(np.int64)
 
 
+def known_labels(values, where):
+    """Labels as an array, lists of several lengths as one of objects; None where some lack.
+
+    Args:
+      values: a list of numbers, strings, lists of them, or None for what has no label.
+      where: what a warning calls them, if only some lack.
+    """
+    if missing := sum(value is None for value in values):
+        if missing < len(values):
+            warn(f"{where}: {missing} of {len(values)} images have no label; labels are left aside")
+        return None
+    try:
+        return np.array(values)
+    except ValueError:
+        array = np.empty(len(values), object)
+        array[:] = values
+        return array
+
+
 def text_of(content):
     """A label's bytes as text: UTF-8, or else what Windows writes in Western Europe.
 

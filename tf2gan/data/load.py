@@ -130,9 +130,11 @@ def from_any_folder(source):
 
 def _difference(then, now):
     """In what the data of two fingerprints differ, in words."""
-    for name in ("images", "classes"):
+    for name in ("images", "classes", "test_images"):
         if then.get(name) != now[name]:
-            return f"{then.get(name)} {name} then, {now[name]} now"
+            return f"{then.get(name)} {name.replace('_', ' ')} then, {now[name]} now"
+    if then["sha256"] == now["sha256"]:
+        return "the same training images, but other test images"
     return "as many images, but not the same pixels, order or labels"
 
 

@@ -16,6 +16,8 @@ from tf2gan.utils.messages import nearest
 
 SELECTIONS = ("plain", "nice", "rejection")  # how generated images are chosen
 
+NO_PATHS = ("label", "label_column", "name")  # flags in which `~` is a letter
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that reports a wrong flag on one line, with the flag that was meant."""
@@ -34,7 +36,7 @@ class Parser(argparse.ArgumentParser):
             meant = nearest(unknown[0].split("=")[0], flags)
             self.error(f"there is no flag {unknown[0]!r}{meant}")
         for name, value in vars(parsed).items():  # a shell expands `--out ~/x`, not `--out=~/x`
-            if isinstance(value, str) and value.startswith("~"):
+            if isinstance(value, str) and value.startswith("~") and name not in NO_PATHS:
                 setattr(parsed, name, os.path.expanduser(value))
         return parsed
 

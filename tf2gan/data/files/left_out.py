@@ -30,9 +30,7 @@ def tell_left_out(entries, lost=()):
       lost: names of links that lead nowhere.
     """
     counts = collections.Counter(
-        _suffix(entry) or "without a suffix"
-        for entry in entries
-        if not entry.used and not entry.has_picture_suffix
+        _suffix(entry) or "without a suffix" for entry in entries if not entry.used
     )
     told = [
         f"{count} {shown(kind)}" + (f" ({HELP[kind]})" if kind in HELP else "")

@@ -7,7 +7,7 @@ import numpy as np
 
 from tf2gan.data.dataset import Data
 from tf2gan.data.formats.decode import read_pictures
-from tf2gan.data.labels import as_values, encode
+from tf2gan.data.labels import as_values, encode, known_labels
 from tf2gan.data.names import PART_OF, part_of
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.messages import listed, warn
@@ -61,6 +61,8 @@ def read_parts(
     Raises:
       DataError: nothing to train on, or no classes though they were `asked` for, a flag.
     """
+    for entry in entries:
+        entry.used = True  # those that are not read have lines of their own
     rows = {part: [i for i, own in enumerate(parts) if own == part] for part in set(parts)}
     train = rows.get("train", [])
     if not train:
@@ -119,21 +121,11 @@ def read_stream(
     parts = []
     for rows, size in ((slice(first), count), (slice(first, None), len(images) - count)):
         values = [label for label, good in zip(labels[rows], kept[rows], strict=True) if good]
-        known = values and None not in values
-        parts.append(as_values(_array(values), size, f"labels of {where}") if known else None)
+        known = known_labels(values, where) if values else None
+        parts.append(None if known is None else as_values(known, size, f"labels of {where}"))
     train_labels, test_labels, class_names = encode(*parts, names=class_names)
     test_images = images[count:] if len(images) > count else None
     return Data(name, images[:count], train_labels, test_images, test_labels, class_names)
-
-
-def _array(values):
-    """Labels as an array; lists of several lengths as one of objects."""
-    try:
-        return np.array(values)
-    except ValueError:
-        array = np.empty(len(values), object)
-        array[:] = values
-        return array
 
 
 def _folder_classes(folders, column, where):
@@ -149,7 +141,7 @@ def _folder_classes(folders, column, where):
                 else f"{where} has no folders that --label-column could name"
             )
         return [folder[place] if len(folder) > place else None for folder in folders]
-    folders, by_letter = _without_sorting(folders)
+    folders, by_letter = _without_sorting(folders, where)
     if by_letter:  # Places365: a/apartment_building/outdoor
         return ["/".join(folder) or None for folder in folders]
     classes = [folder[0] if folder else None for folder in folders]
@@ -159,13 +151,14 @@ def _folder_classes(folders, column, where):
     return classes
 
 
-def _without_sorting(folders):
+def _without_sorting(folders, where):
     """(folders without the levels that only sort, whether letters did).
 
     Dates, numbers of a year, and words such as `images` sort; so do letters above folders that
-    begin with them. A level that is the only one names classes, whatever it is called.
+    begin with them. A level that is the only one names classes, whatever it is called. Where one of
+    several names is taken away, a line says how to have it name the classes.
     """
-    by_letter = False
+    by_letter, levels = False, list(range(max(map(len, folders), default=0)))
     while (deep := max(map(len, folders), default=0)) > 1:
         for level in range(deep):
             names = {folder[level] for folder in folders if len(folder) > level}
@@ -179,8 +172,13 @@ def _without_sorting(folders):
             rest = [folder[:level] + folder[level + 1 :] for folder in folders]
             tells = len(set(map(tuple, rest))) > 1 or len(names) < 2  # else it names the classes
             if tells and (letters or inside and all(SORTING.fullmatch(name) for name in names)):
-                folders = rest
-                by_letter |= bool(letters)
+                folders, by_letter = rest, by_letter or bool(letters)
+                column = levels.pop(level) + 1
+                if len(names) > 1 and level == 0:  # above the classes; below them others say it
+                    warn(
+                        f"{where}: the folders {listed(sorted(names), 3)} are taken as an order, "
+                        f"not as classes; --label-column {column} takes them"
+                    )
                 break
         else:
             break

@@ -12,12 +12,14 @@ from tf2gan.data.arrays import Part, assemble, image_shape
 from tf2gan.data.files.entries import PICTURE_MOST
 from tf2gan.data.files.stored import check_count
 from tf2gan.data.formats.pictures import read_stream
-from tf2gan.data.names import natural, part_of_file
+from tf2gan.data.labels import known_labels, text_of
+from tf2gan.data.names import natural, part_of, part_of_file
 from tf2gan.utils.command_line import import_tensorflow
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.messages import listed, reading
 
 NAME = re.compile(r"\.tfrec(ord)?s?(\.gz)?$|\.tfrec(ord)?s?-\d{5}-of-\d{5}|-\d{5}-of-\d{5}$", re.I)
+SHARD = re.compile(r"-\d{5}-of-\d{5}(\.gz)?$")
 IMAGES = ("image", "image/encoded", "image_raw", "img", "encoded", "jpeg", "png", "x", "data")
 LABELS = ("label", "image/class/label", "labels", "class", "cls", "target", "y", "fine_label")
 SIZES = (  # what the height, the width and the channels of raw pixels are called
@@ -45,6 +47,7 @@ def load_tfrecords(entries, beside, where, name, *, image_size=None, color_mode=
     parts = {}
     for entry in sorted(entries, key=lambda entry: natural(entry.name)):
         parts.setdefault(part_of_file(entry, alone=len(entries) == 1), []).append(entry)
+    _check_one_set(entries, where)
     train, held_out = parts.get("train"), parts.get("test") or parts.get("val") or []
     if not train:
         raise DataError(f"{where} has no training part, only {listed([e.name for e in entries])}")
@@ -55,13 +58,27 @@ def load_tfrecords(entries, beside, where, name, *, image_size=None, color_mode=
     names = next((e for e in beside if e.base.endswith(CLASS_NAMES)), None)
     names = names and names.read(1 << 20).decode("utf-8", "replace").split("\n")[:-1]
     wanted = {"image_size": image_size, "color_mode": color_mode}
-    shape = _raw_shape(first, image)
+    shape = _raw_shape(first, image, train[0])
     if shape is not None:
         read = [_raw(group, image, label, shape) for group in (train, held_out) if group]
         return assemble(name, *read, class_names=names, **wanted)
     counts = [sum(map(_count, group)) for group in (train, held_out)]
     pictures = _pictures(train + held_out, image, label)
     return read_stream(pictures, counts[0], sum(counts), where, name, names, **wanted)
+
+
+def _check_one_set(entries, where):
+    """Refuses several data sets, or versions of one, as TFDS keeps them in folders."""
+    found = set()
+    for entry in entries:
+        if cut := SHARD.search(entry.base):
+            folders = [name for name in entry.name.split("/")[:-1] if not part_of(name)]
+            prefix = NAME.sub("", entry.base[: cut.start()])
+            own = [word for word in re.split(r"[^A-Za-z0-9]+", prefix) if not part_of(word)]
+            found.add(("/".join(folders), "-".join(own)))
+    if len(found) > 1:
+        sets = sorted("/".join(filter(None, pair)) for pair in found)
+        raise DataError(f"{where} holds several data sets ({listed(sets, 5)}); give one of them")
 
 
 def _records(entry):
@@ -107,14 +124,21 @@ def _names_of(example, entry):
     return image, next((name for name in LABELS if name in example and name != image), None)
 
 
-def _raw_shape(example, image):
+def _raw_shape(example, image, entry):
     """(H, W, C) of raw pixels; None where the bytes are a picture's file."""
     content = example[image][0]
     given = [next((example[n][0] for n in names if example.get(n)), None) for names in SIZES]
     height, width, depth = given
     if height and width and (depth or 1) * height * width == len(content):
         return height, width, depth or 1
-    return None if _is_picture(content) else image_shape(len(content))
+    if _is_picture(content):
+        return None
+    if height and width:
+        raise DataError(
+            f"{entry.where} says {height}x{width}x{depth or 1} of an image of {len(content)} "
+            "bytes; raw pixels are read as uint8 alone"
+        )
+    return image_shape(len(content))
 
 
 def _is_picture(content):
@@ -126,8 +150,9 @@ def _is_picture(content):
 
 
 def _value(example, label):
-    value = example.get(label) or [None]
-    return value[0].decode("utf-8", "replace") if isinstance(value[0], bytes) else value[0]
+    """The label of an example: one value, several as a list (one-hot, say), None for none."""
+    value = [text_of(v) if isinstance(v, bytes) else v for v in example.get(label) or [None]]
+    return value[0] if len(value) == 1 else value
 
 
 def _pictures(group, image, label):
@@ -146,6 +171,6 @@ def _raw(group, image, label, shape):
         pixels.append(np.frombuffer(content, np.uint8).reshape(shape))
         labels.append(value)
         check_count((len(pixels), *shape), group[0].where)
-    known = None not in labels
     what = group[0].where
-    return Part(np.stack(pixels), np.array(labels) if known else None, what, f"labels of {what}")
+    labels = known_labels(labels, what)
+    return Part(np.stack(pixels), labels, what, f"labels of {what}")
