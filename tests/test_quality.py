@@ -5,6 +5,7 @@ import json
 import re
 import zipfile
 
+import h5py
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -392,7 +393,9 @@ def test_what_recall_misses_is_shown(mnist, ruler, tmp_path, monkeypatch, capsys
     assert sevens.mean() > 0.2  # a tenth of all are
 
 
-@pytest.mark.parametrize("kind", ["folder", "classes.zip", "x_train.npz", "floats.npy"])
+@pytest.mark.parametrize(
+    "kind", ["folder", "classes.zip", "x_train.npz", "floats.npy", "images.h5"]
+)
 def test_images_in_any_layout_are_measured(mnist, ruler, tmp_path, monkeypatch, capsys, kind):
     """What `generate.py --out` writes, and all that `--data` takes; against another set too."""
     monkeypatch.setattr(rulers, "Ruler", lambda data: ruler)
@@ -405,6 +408,9 @@ def test_images_in_any_layout_are_measured(mnist, ruler, tmp_path, monkeypatch, 
                 archive.writestr(f"{i % 3}/{i}.png", png_bytes(image))
     elif kind == "x_train.npz":
         np.savez(what, x_train=images)
+    elif kind == "images.h5":
+        with h5py.File(what, "w") as file:
+            file["images"] = images
     else:
         np.save(what, images.astype(np.float32) / 255)
     command.main([str(what), "--data", "mnist"])

@@ -9,6 +9,7 @@ import tarfile
 import tracemalloc
 
 import numpy as np
+import pyarrow
 import pytest
 import tensorflow as tf
 from hypothesis import given
@@ -390,6 +391,61 @@ def test_labels_are_for_pictures(tmp_path):
     write(tmp_path / "p", FILES)
     with pytest.raises(DataError, match="--labels nowhere: there is no such file, nor one in"):
         load_data(str(tmp_path / "p"), labels="nowhere")
+
+
+# Arrow, as `save_to_disk` writes it
+
+
+def arrow(path, images, labels, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    feature = {"label": {"names": [f"kind {i}" for i in range(10)], "_type": "ClassLabel"}}
+    hub = {b"huggingface": json.dumps({"info": {"features": feature}}).encode()}
+    files = [{"bytes": png(x), "path": None} for x in images]
+    table = pyarrow.table({"image": files, "label": labels}).replace_schema_metadata(hub)
+    options = pyarrow.ipc.IpcWriteOptions(**options)
+    with pyarrow.ipc.new_stream(str(path), table.schema, options=options) as stream:
+        stream.write_table(table, max_chunksize=5)
+
+
+def test_a_folder_of_save_to_disk(tmp_path, capsys):
+    arrow(tmp_path / "train" / "data-00000-of-00002.arrow", X[:12], Y[:12])
+    arrow(tmp_path / "train" / "data-00001-of-00002.arrow", X[12:], Y[12:])
+    arrow(tmp_path / "test" / "data-00000-of-00001.arrow", XT, YT)
+    arrow(tmp_path / "train" / "cache-1f.arrow", X, Y)
+    for name in ("dataset_dict.json", "train/state.json", "train/dataset_info.json"):
+        (tmp_path / name).write_text("{}")
+    kinds = tuple(f"kind {i}" for i in range(10))
+    check(load_data(str(tmp_path)), names=kinds)
+    assert capsys.readouterr().out == "left out: 3 .json, 1 .arrow\n"
+    check(load_data(str(tmp_path / "test")), XT, YT, None, None, names=kinds)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "train", "train")
+    check(load_data(str(tmp_path / "a.tar")), X, Y, None, None, names=kinds)
+
+
+@given(st.data())
+def test_a_hostile_arrow_stream_is_one_line(tmp_path_factory, data):
+    path = tmp_path_factory.mktemp("arrow") / "a.arrow"
+    arrow(path, X, Y)
+    content = bytearray(path.read_bytes())
+    if data.draw(st.booleans()):
+        content = content[: data.draw(st.integers(0, len(content) - 9))]
+    else:
+        place = data.draw(st.integers(0, 4000))
+        content[place : place + 4] = data.draw(st.binary(min_size=4, max_size=4))
+    path.write_bytes(content)
+    try:
+        read = load_data(str(path))
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert 0 < len(read.images) <= 24
+
+
+def test_a_compressed_arrow_stream_is_refused(tmp_path):
+    arrow(tmp_path / "a.arrow", X, Y, compression="zstd")
+    with pytest.raises(DataError, match="a.arrow is compressed inside; save it as parquet"):
+        load_data(str(tmp_path))
 
 
 # TFRecords

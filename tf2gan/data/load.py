@@ -11,6 +11,7 @@ from tf2gan.data.arrays import converted, fingerprint, from_arrays
 from tf2gan.data.files.archives import expand
 from tf2gan.data.files.entries import IDX_NAME, Entry, walk
 from tf2gan.data.files.left_out import tell_left_out, what_it_is
+from tf2gan.data.formats.arrow import load_arrow
 from tf2gan.data.formats.cifar import is_records, load_records
 from tf2gan.data.formats.hdf5 import hdf5_arrays, matlab_arrays
 from tf2gan.data.formats.idx import idx_beside, load_idx
@@ -192,6 +193,8 @@ def _load_entries(entries, where, name, stack, wanted, of_pictures, *, nested=Fa
         return load_idx(kinds["idx"], where, name, **wanted)
     if kinds["tfrecord"]:
         return load_tfrecords(kinds["tfrecord"], entries, where, name, **wanted)
+    if kinds["arrow"]:
+        return load_arrow(kinds["arrow"], where, name, stack, **wanted)
     arrays = []
     if not many:
         members = [
@@ -256,7 +259,11 @@ def _path(entry):
 
 def _kind(entry):
     """The kind of an entry; of formats without a mark in their content by name and length."""
-    return "tfrecord" if is_tfrecord(entry) else "records" if is_records(entry) else entry.kind
+    if is_tfrecord(entry):
+        return "tfrecord"
+    if entry.suffix == ".arrow":
+        return "arrow"
+    return "records" if is_records(entry) else entry.kind
 
 
 def _labels_for(entries, where, labels, column):

@@ -205,9 +205,13 @@ def source_named(what, logdir, checkpoint):
 
 
 def h5_or_keras(path):
-    """Whether a file has the content of weights: HDF5, or a `.keras` archive."""
-    with open(path, "rb") as file:
-        return path.suffix == ".keras" or file.read(8) == b"\x89HDF\r\n\x1a\n"
+    """Whether a file has the content of weights: HDF5 of groups alone, or a `.keras` archive."""
+    import h5py
+
+    if path.suffix == ".keras" or not h5py.is_hdf5(path):
+        return path.suffix == ".keras"
+    with h5py.File(path) as file:  # images lie at the top; weights below the names of layers
+        return not any(isinstance(item, h5py.Dataset) for item in file.values())
 
 
 def main(args=None):

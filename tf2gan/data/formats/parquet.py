@@ -29,11 +29,11 @@ def load_parquet(entries, where, name, stack, *, image_size=None, color_mode=Non
     for entry in groups["train"] + held_out:
         with reading(entry.where, "cannot be read as parquet"):
             file = stack.enter_context(parquet.ParquetFile(for_library(entry)))
-            files.append((entry, file, *_columns(file.schema_arrow, entry)))
+            files.append((entry, file, *picture_columns(file.schema_arrow, entry)))
     counts = [file.metadata.num_rows for _, file, *_ in files]
     first = sum(counts[: len(groups["train"])])
     names, wanted = (
-        _label_names(*files[0][1:]),
+        label_names(files[0][1].schema_arrow, files[0][3]),
         {"image_size": image_size, "color_mode": color_mode},
     )
     return read_stream(_rows(files), first, sum(counts), where, name, names, **wanted)
@@ -79,7 +79,7 @@ def _batch(entry, metadata, columns):
     return min(max(most // max([1, *groups]), 1), BATCH)
 
 
-def _columns(schema, entry):
+def picture_columns(schema, entry):
     """(the column of pictures, the column of labels or None)."""
     import pyarrow.types as types
 
@@ -98,10 +98,10 @@ def _columns(schema, entry):
     return column, next((name for name in LABELS if name in schema.names), None)
 
 
-def _label_names(file, _, label_column):
+def label_names(schema, label_column):
     """What the hub says the classes are called, or None."""
     try:
-        features = json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         names = features[label_column]["names"]
     except (KeyError, TypeError, ValueError):
         return None
