@@ -6,7 +6,9 @@ import json
 import os
 import struct
 import tarfile
+import tempfile
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pyarrow
@@ -502,6 +504,20 @@ def test_tfds_names_its_classes(tmp_path, capsys):
     assert capsys.readouterr().out == "left out: 1 .json\n"
 
 
+@pytest.mark.parametrize("compression", [None, "GZIP"])
+def test_a_flipped_bit_of_a_tfrecord_is_found(tmp_path, compression, capfd):
+    path = tmp_path / ("a.tfrecord" + (".gz" if compression else ""))
+    records(path, X, Y, FEATURES["square"], compression)
+    check(load_data(str(tmp_path)), X, Y, None, None)
+    assert capfd.readouterr() == ("", "")
+    content = bytearray(gzip.decompress(path.read_bytes()) if compression else path.read_bytes())
+    content[200] ^= 1
+    path.write_bytes(gzip.compress(content) if compression else content)
+    with pytest.raises(DataError, match="cannot be read as TFRecords .*corrupted record") as error:
+        load_data(str(tmp_path))
+    assert "\n" not in str(error.value)
+
+
 def test_raw_pixels_of_another_type_are_refused(tmp_path):
     """Not read as images of another size."""
     floats = lambda x, y: {**FEATURES["raw"](x, y), "image_raw": x.astype("<f4").tobytes()}  # noqa: E731
@@ -533,6 +549,14 @@ def test_tfrecords_without_labels(tmp_path):
     check(load_data(str(tmp_path / "a.tfrecords")), X, None, None, None)
 
 
+def record(content):
+    """A file of one record, its checksums right."""
+    with tempfile.NamedTemporaryFile() as file:
+        with tf.io.TFRecordWriter(file.name) as writer:
+            writer.write(content)
+        return Path(file.name).read_bytes()
+
+
 @given(st.data())
 def test_a_cut_tfrecord_is_one_line(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "cut"
@@ -554,14 +578,15 @@ def test_a_cut_tfrecord_is_one_line(tmp_path_factory, data):
     "content, said",
     [
         (struct.pack("<Q", 1 << 60) + b"0000", "is no whole TFRecord file"),
-        (struct.pack("<Q", 9) + b"0000" + b"\xff" * 9 + b"0000", "holds no tf.train.Example"),
-        (struct.pack("<Q", 0) + b"0000" * 2, "has no image among its features"),
+        (struct.pack("<Q", 9) + b"0000" + b"\xff" * 9 + b"0000", "corrupted record at 0"),
+        (record(b"\xff" * 9), "holds no tf.train.Example"),
+        (record(b""), "has no image among its features"),
         (
             gzip.compress(struct.pack("<Q", 200 << 20) + bytes(300 << 20)),
             "holds no tf.train.Example",
         ),
     ],
-    ids=["length", "no example", "no image", "bomb"],
+    ids=["length", "checksum", "no example", "no image", "bomb"],
 )
 def test_a_tfrecord_that_lies_is_one_line(tmp_path, content, said):
     (tmp_path / "a.tfrecord").write_bytes(content)

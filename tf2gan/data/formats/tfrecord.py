@@ -94,6 +94,12 @@ def _records(entry):
             yield record
 
 
+def _whole(records, entry):
+    """The records, with an error on one line."""
+    with reading(entry.where, "cannot be read as TFRecords"):
+        yield from records
+
+
 def _count(entry):
     return sum(1 for _ in _records(entry))
 
@@ -103,7 +109,18 @@ def _examples(entry):
     import_tensorflow(lambda: None)  # without its notices, and before it looks for devices
     import tensorflow as tf
 
-    for record in _records(entry):
+    records = _records(entry)
+    kind = "" if entry.unpacked else "GZIP"
+    if entry.path and (entry.unpacked or entry.base.endswith(".gz")):
+        _count(entry)  # no length in it is more than a picture's
+        # The reader of TensorFlow compares the checksums. `tf.data` has one too, but would look for
+        # devices before they are chosen; that is why this one's notice of it is not shown.
+        logger = tf.get_logger()
+        level = logger.level
+        logger.setLevel("ERROR")
+        records = tf.compat.v1.io.tf_record_iterator(entry.path, tf.io.TFRecordOptions(kind))
+        logger.setLevel(level)
+    for record in _whole(records, entry):
         with reading(entry.where, "holds no tf.train.Example"):
             features = tf.train.Example.FromString(record).features.feature
             yield {name: _list(value) for name, value in features.items()}
