@@ -444,11 +444,11 @@ def test_nothing_is_fetched_for_a_picture(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(fashion_mnist, "load_data", lambda: asked.append("Keras"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert explorer._read(("fashion_mnist", None, None))[:2] == (None, None) and not asked
+    assert explorer._read(("fashion_mnist", *[None] * 4))[:2] == (None, None) and not asked
     folder = tmp_path / "datasets" / "fashion-mnist"
     folder.mkdir(parents=True)
     (folder / "train-images-idx3-ubyte.gz").touch()
-    explorer._read(("fashion_mnist", None, None))
+    explorer._read(("fashion_mnist", *[None] * 4))
     assert asked
 
 
@@ -456,7 +456,7 @@ def test_data_too_large_to_keep_are_read_once(monkeypatch):
     from tf2gan.board import explorer
 
     monkeypatch.setattr(explorer, "DATA_MOST", 1)
-    assert explorer._read(("mnist", None, None)) == (None, None, np.inf)
+    assert explorer._read(("mnist", *[None] * 4)) == (None, None, np.inf)
 
 
 # TensorBoard's own ways
@@ -491,3 +491,17 @@ def test_a_run_that_takes_the_number_of_a_deleted_one_has_another_mark(trained, 
         marks.append(Tab(tmp_path).get("/run", run=run.name)["mark"])
         shutil.rmtree(run)
     assert marks[0] != marks[1]
+
+
+def test_the_labels_of_a_run_are_read_with_its_data(mnist, tmp_path, monkeypatch):
+    from tf2gan.board import explorer
+
+    monkeypatch.setattr(explorer, "find_classifier", lambda data: None)
+    for i in range(20):
+        write_png(tmp_path / f"{i:02}.png", mnist.images[i, ..., 0])
+    (tmp_path / "odd.csv").write_text("".join(f"{i:02},{'ab'[i % 2]}\n" for i in range(20)))
+    for labels, names in (("odd.csv", ("a", "b")), (None, ())):
+        config = TrainConfig(data=str(tmp_path), labels=labels)
+        source = explorer.Explored(*load_pretrained("mnist"), config).source
+        data, _, _ = explorer._read(source)
+        assert data.class_names == names

@@ -61,7 +61,8 @@ class Explored:
         self.generator, self.sampler = generator, Sampler(generator, discriminator)
         self.shape = generator.output_shape[1:]
         self.size = generator.count_params() + discriminator.count_params()
-        self.source = (config.data, config.image_size, config.color_mode)
+        of_pictures = (config.labels, config.label_column)
+        self.source = (config.data, config.image_size, config.color_mode, *of_pictures)
 
     @functools.cached_property
     def directions(self):
@@ -200,9 +201,10 @@ EXPLORER = Explorer()
 
 def _read(source):
     """(data set, classifier, when to look again); None what is not at hand: nothing is fetched."""
+    name, size, mode, labels, column = source
     try:
-        if source[0] != "fashion_mnist" or has_fashion_mnist():
-            data = load_data(*source)
+        if name != "fashion_mnist" or has_fashion_mnist():
+            data = load_data(name, size, mode, labels=labels, label_column=column)
             if not hasattr(data.images, "filename") and data.images.nbytes > DATA_MOST:
                 return None, None, math.inf
             return data, find_classifier(data) if data.has_classes else None, math.inf
