@@ -39,14 +39,15 @@ def require_chromium():
 
 
 @contextlib.contextmanager
-def serving(logdir):
-    """Serves a folder of runs with TensorBoard on a free port; gives its address."""
+def serving(logdir, prefix=""):
+    """Serves a folder of runs on a free port, its paths below a prefix; gives the address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/"
+    address = f"http://127.0.0.1:{port}{prefix}/"
     words = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir)]
     words += ["--host", "127.0.0.1", "--port", str(port), "--samples_per_plugin", "images=1000"]
+    words += ["--path_prefix", prefix] if prefix else []
     silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(words, **silent)
     try:

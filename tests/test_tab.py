@@ -364,3 +364,17 @@ def test_it_is_dark_where_tensorboard_is(tab, page):
     page.evaluate("document.body.classList.toggle('dark-mode')")
     eventually(lambda: body.evaluate(color) != light, page)
     page.evaluate("document.body.classList.toggle('dark-mode')")
+
+
+def test_behind_a_path_prefix(logdir):
+    """As a cluster's proxy serves TensorBoard: no address of the page begins at the root."""
+    with serving(logdir, "/user/tb") as address, looking(height=1100) as page:
+        failed = []
+        page.on("response", lambda r: r.status >= 400 and failed.append(r.url))
+        open_tab(page, address, "tf2gan")
+        frame = page.frame_locator("iframe")
+        frame.locator("canvas.grid").first.wait_for()
+        frame.get_by_role("tab", name="Explore").click()
+        frame.locator("canvas").first.wait_for()
+        page.wait_for_timeout(3000)
+        assert not [url for url in failed if "tf2gan" in url]
