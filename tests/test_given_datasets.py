@@ -36,6 +36,7 @@ class Hub:
     """As Hugging Face's: dicts of Pillow's images, whose features name the classes."""
 
     column_names = ["image", "label"]
+    shape = (24, 2)
     features = {"image": None, "label": type("ClassLabel", (), {"names": ["cat", "dog", "owl"]})}
 
     def __len__(self):
@@ -108,6 +109,7 @@ def test_both_parts_in_grey_and_in_another_size():
         (lambda: tf.data.Dataset.from_tensor_slices(X).repeat(), "repeated for ever"),
         (lambda: tf.data.Dataset.from_tensor_slices(X).take(0), "holds no examples"),
         (lambda: tf.data.Dataset.from_tensor_slices({"a": X, "b": Y}), "no image among a, b"),
+        (lambda: {"train": Hub(), "test": Hub()}, "is a dict of train, test; give one of them"),
         (lambda: [Image.fromarray(X[0]), Image.fromarray(X[0][:8])], "several sizes; give image_s"),
     ],
 )

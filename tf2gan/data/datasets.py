@@ -70,7 +70,10 @@ def _examples(dataset, what):
         if int(dataset.cardinality()) == -1:
             raise DataError(f"{what} is repeated for ever; give it without .repeat()")
         return dataset.as_numpy_iterator()
-    if hasattr(dataset, "shape") or hasattr(dataset, "__array__"):
+    if isinstance(dataset, dict):  # a DatasetDict
+        raise DataError(f"{what} is a dict of {', '.join(map(str, dataset))}; give one of them")
+    hub = hasattr(dataset, "column_names")  # which has a shape too, of rows and columns
+    if not hub and (hasattr(dataset, "shape") or hasattr(dataset, "__array__")):
         return None
     if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
         first = dataset[0] if len(dataset) else None
