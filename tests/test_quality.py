@@ -424,12 +424,15 @@ def test_images_in_any_layout_are_measured(mnist, ruler, tmp_path, monkeypatch, 
         ("nowhere", "there is no such file, and no run"),
         ("README.md", "README.md is no data set that can be read"),
         ("few.npy", "holds 3 images; give at least 4"),
+        ("runs", "runs is a folder of runs, not of images; give one, such as runs/00000-mine"),
         ("--seed=x", "(all flags: python -m tf2gan.quality --help)"),
     ],
 )
 def test_the_command_line_refuses(tmp_path, monkeypatch, capsys, what, said):
     np.save(tmp_path / "few.npy", np.zeros((3, 28, 28), np.uint8))
     (tmp_path / "README.md").write_text("text")
+    (tmp_path / "runs" / "00000-mine").mkdir(parents=True)
+    (tmp_path / "runs" / "00000-mine" / "config.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:
         command.main([what])

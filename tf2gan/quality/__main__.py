@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tf2gan.data.images import check_out, tile_grid, write_png
 from tf2gan.data.load import load_data, load_data_of
-from tf2gan.runs.folders import is_run
+from tf2gan.runs.folders import is_run, list_runs
 from tf2gan.runs.sources import HELP, find_source
 from tf2gan.settings.config import PRETRAINED, TrainConfig
 from tf2gan.settings.sizes import COLOR_MODES, MODE_OF, read_size
@@ -201,6 +201,8 @@ def source_named(what, logdir, checkpoint):
         return find_source(what, logdir, checkpoint=checkpoint)
     if checkpoint:
         raise UsageError(f"--checkpoint is for a run; {what} is none")
+    if os.path.isdir(what) and (runs := [run for run in list_runs(what) if is_run(run)]):
+        raise UsageError(f"{what} is a folder of runs, not of images; give one, such as {runs[-1]}")
     return None
 
 
