@@ -9,7 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
-from browser import looking, open_tab, require_chromium, serving, slide
+from browser import MINUTE, looking, open_tab, require_chromium, serving, slide
 from PIL import Image
 
 import tf2gan
@@ -366,9 +366,13 @@ def test_it_is_dark_where_tensorboard_is(tab, page):
     page.evaluate("document.body.classList.toggle('dark-mode')")
 
 
-def test_behind_a_path_prefix(logdir):
+def test_behind_a_path_prefix(logdir, page):
     """As a cluster's proxy serves TensorBoard: no address of the page begins at the root."""
-    with serving(logdir, "/user/tb") as address, looking(height=1100) as page:
+    with (
+        serving(logdir, "/user/tb") as address,
+        page.context.browser.new_page() as page,  # Playwright starts once in a thread
+    ):
+        page.set_default_timeout(MINUTE)
         failed = []
         page.on("response", lambda r: r.status >= 400 and failed.append(r.url))
         open_tab(page, address, "tf2gan")

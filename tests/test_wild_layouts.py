@@ -370,7 +370,7 @@ def test_folders_that_only_sort_are_no_classes(tmp_path, capsys, place, expected
     if len(above) < 2 or above & expected:
         assert said == ""
     else:
-        assert f"{', '.join(sorted(above))} are taken as an order, not as classes" in said
+        assert f"{', '.join(sorted(above))} are not taken as classes, but as an order" in said
         folder = load_data(str(tmp_path), label_column="1")
         assert set(folder.class_names) == above and capsys.readouterr().err == ""
 
@@ -605,7 +605,7 @@ def test_what_is_left_out_is_said_by_kind(tmp_path, capsys):
     os.symlink("/gone.png", tmp_path / "gone.png")
     check(load_data(str(tmp_path)), X, None, None, None)
     assert capsys.readouterr().out == (
-        "left out: 20 .heic (pip install pillow-heif), 1 .mp4 (a film: save its frames), 1 .txt, "
+        "left out: 20 .heic (pip install pillow-heif), 1 .mp4 (a video: save its frames), 1 .txt, "
         "1 without a suffix, 1 links that lead nowhere (gone.png)\n"
     )
 
@@ -620,7 +620,7 @@ def test_pictures_beside_arrays_and_a_third_part_are_left_out_with_a_line(tmp_pa
         write(tmp_path / "b" / part, {f"{i}.png": png(x) for i, x in enumerate(images)})
     assert load_data(str(tmp_path / "b")).test_count == 8
     said = capsys.readouterr().out
-    assert said == "left out: 4 pictures of the validation part, beside a test part\n"
+    assert said == "left out: 4 pictures of a validation set, beside the test set\n"
 
 
 def test_a_few_pointers_among_pictures_are_named(tmp_path, capsys):
@@ -638,7 +638,10 @@ def test_a_few_pointers_among_pictures_are_named(tmp_path, capsys):
         ({"set.npz": b"\n <html><body>log in</body></html>"}, "is a web page"),
         ({"x.npy": b"version https://git-lfs.github.com/spec/v1\n"}, "a Git LFS pointer: run git"),
         ({"x.csv": b""}, "empty"),
-        ({"set.zip.crdownload": b"PK"}, r"1 .crdownload, and nothing else \(half a download"),
+        (
+            {"set.zip.crdownload": b"PK"},
+            r"1 .crdownload, and nothing else \(an incomplete download",
+        ),
         (
             {f"{i}.heic": b"\0\0\0\x18ftypheic" for i in range(9)},
             "9 .heic.*pip install pillow-heif",

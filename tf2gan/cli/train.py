@@ -11,7 +11,7 @@ from tf2gan.runs.folders import (
     check_plain,
     find_run,
     find_unfinished,
-    finished,
+    finished_line,
     generate_command,
     is_finished,
     length_of,
@@ -118,8 +118,8 @@ def train(flags):
         own = TrainConfig.read(run)
         config = own.resumed(**settings)
         as_long = length_of(config) == length_of(own)
-        if flags.resume == "auto" and as_long and is_finished(run) and not flags.dry_run:
-            print(finished(run))  # its data may be gone
+        if flags.resume == "auto" and as_long and not flags.dry_run and is_finished(run, own):
+            print(finished_line(run))  # its data may be gone
             return
     else:
         check_plain(flags.logdir)

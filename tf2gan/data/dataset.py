@@ -66,9 +66,7 @@ class Data:
         return self._hash(blocks(self.images, BLOCK))
 
     def _hash(self, images):
-        digest = hashlib.sha256()
-        for block in images:
-            digest.update(np.ascontiguousarray(block))
+        digest = _digest(images)
         if self.has_classes:
             digest.update(np.ascontiguousarray(self.labels, dtype="<i8"))
         if self.images.shape[1:] != (28, 28, 1):
@@ -82,7 +80,8 @@ class Data:
         Of more than a gigabyte some images are looked at, spread evenly: all would be read anew
         from the disk at every start.
         """
-        key = self.key if self.images.nbytes <= HASHED_MOST else self._hash(_spread(self.images))
+        whole = self.images.nbytes <= HASHED_MOST  # then it is the key, which may be known
+        key = self.key if whole else self._hash(_looked_at(self.images))
         known = {
             "images": len(self.images),
             "classes": len(self.class_names),
@@ -91,11 +90,7 @@ class Data:
             "test_images": self.test_count,
         }
         if self.test_count:  # quality and the best checkpoint are measured on them
-            digest = hashlib.sha256()
-            whole = self.test_images.nbytes <= HASHED_MOST
-            for block in blocks(self.test_images, BLOCK) if whole else _spread(self.test_images):
-                digest.update(np.ascontiguousarray(block))
-            known["test_sha256"] = digest.hexdigest()
+            known["test_sha256"] = _digest(_looked_at(self.test_images)).hexdigest()
         return known
 
     def class_counts(self):
@@ -114,8 +109,19 @@ class Data:
         )
 
 
-def _spread(images):
-    """Some of the images, one after the other, the first and the last among them."""
+def _digest(pieces):
+    """The SHA-256 of arrays, one after the other; it can be given more."""
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(np.ascontiguousarray(piece))
+    return digest
+
+
+def _looked_at(images):
+    """Images for a fingerprint: all, or of more than `HASHED_MOST` some, the last among them."""
+    if images.nbytes <= HASHED_MOST:
+        yield from blocks(images, BLOCK)
+        return
     for row in np.unique(np.linspace(0, len(images) - 1, SPREAD).astype(int)):
         check_unchanged(images)
         yield images[row]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from tf2gan.data.conversion import MODES, VALUES_MOST, fitted
 from tf2gan.data.labels import known_labels
-from tf2gan.data.names import ROLE_OF, words
+from tf2gan.data.names import ROLE_OF, roles_of
 from tf2gan.settings.sizes import COLOR_MODES
 from tf2gan.utils.errors import DataError
 
@@ -89,10 +89,9 @@ def _parts(example, what):
     """(image, label or None) of an example."""
     if isinstance(example, dict):
         roles = {}
-        exact = sorted(example, key=lambda name: name.lower() not in ROLE_OF)  # before image_id
-        for name, value in ((name, example[name]) for name in exact):
-            for role in {ROLE_OF[word] for word in words(name) if word in ROLE_OF}:
-                roles.setdefault(role, value)
+        for name in sorted(example, key=lambda name: name.lower() not in ROLE_OF):
+            for role in roles_of(name):  # image goes before image_id
+                roles.setdefault(role, example[name])
         if "images" not in roles:
             raise DataError(f"{what} has no image among {', '.join(example)}; call it image")
         return roles["images"], roles.get("labels")

@@ -22,7 +22,7 @@ from tf2gan.data.formats.pictures import load_pictures
 from tf2gan.data.formats.pixel_column import find_pixel_columns, load_pixel_column
 from tf2gan.data.formats.tables import find_tables, load_tables
 from tf2gan.data.formats.tfrecord import is_tfrecord, load_tfrecords
-from tf2gan.data.formats.webdataset import is_webdataset, load_webdataset, shard_folders
+from tf2gan.data.formats.webdataset import in_their_folders, is_webdataset, load_webdataset
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
 from tf2gan.data.names import part_of, roles_of
 from tf2gan.utils.errors import DataError, UsageError
@@ -117,16 +117,18 @@ def load_training_data(config, data=None, *, resumed=False):
             f"give a --batch of at most {len(data.images)}"
         )
     labels = config.labels
-    if labels is not None and os.path.isfile(os.path.expanduser(labels)):
-        labels = os.path.abspath(os.path.expanduser(labels))
+    if labels is not None and os.path.isfile(_absolute(labels)):
+        labels = _absolute(labels)  # otherwise it lies in the data
     return dataclasses.replace(config.of(data), data=source, labels=labels), data
 
 
 def from_any_folder(source):
     """A data set's name, or its path as it is found from any folder."""
-    if source in NAMES or source.startswith(ARRAYS):
-        return source
-    return os.path.abspath(os.path.expanduser(source))
+    return source if source in NAMES or source.startswith(ARRAYS) else _absolute(source)
+
+
+def _absolute(path):
+    return os.path.abspath(os.path.expanduser(path))
 
 
 def _difference(then, now):
@@ -162,7 +164,7 @@ def _load_file(entry, where, stack, wanted, of_pictures):
     if entry.kind in ("zip", "tar"):
         entries = expand(entry, stack)
         if entry.kind == "tar" and not any(of_pictures.values()) and is_webdataset(entries):
-            return load_webdataset({entry.name: entries}, where, entry.stem, **wanted)
+            return load_webdataset([(entry, entries)], where, entry.stem, **wanted)
         data = _load_entries(entries, where, entry.stem, stack, wanted, of_pictures)
         tell_left_out(entries)
         return data
@@ -220,30 +222,15 @@ def _load_entries(entries, where, name, stack, wanted, of_pictures, *, nested=Fa
     for entry in kinds["text"]:
         entry.used = False  # it was looked at, and is no table of images
     if kinds["picture"]:
-        labels = _labels_for(entries, where, **of_pictures)
-        given, column = of_pictures["labels"], of_pictures["column"]
-        asked = f"--labels {given}" if given is not None else None
-        if asked is None and column is not None:
-            asked = f"--label-column {column}"
-        of_folders = column if given is None else None
-        data = load_pictures(
-            kinds["picture"], where, name, labels=labels, asked=asked, column=of_folders, **wanted
-        )
-        if data.labels is None:
-            _tell_unread_labels(entries)
-        return data
+        return _load_pictures(kinds["picture"], entries, where, name, wanted, **of_pictures)
     archives = kinds["zip"] + kinds["tar"]
-    if len(kinds["tar"]) > 1 and not nested and not any(of_pictures.values()):
-        shards = {entry.name: expand(entry, stack) for entry in kinds["tar"]}
-        if any(map(is_webdataset, shards.values())):
-            return load_webdataset(shards, where, name, **wanted)
     if archives and not nested:  # a download beside others, such as train.zip and test.zip
-        shards = shard_folders(archives)
-        inner = [
-            e
-            for entry in archives
-            for e in expand(entry, stack, prefix=f"{shards.get(entry.name, _path(entry))}/")
-        ]
+        tars = [(entry, expand(entry, stack)) for entry in kinds["tar"]]
+        if len(tars) > 1 and not any(of_pictures.values()):
+            if any(is_webdataset(inner) for _, inner in tars):
+                return load_webdataset(tars, where, name, **wanted)
+        zips = [(entry, expand(entry, stack)) for entry in kinds["zip"]]
+        inner = in_their_folders(zips + tars)
         data = _load_entries(inner, where, name, stack, wanted, of_pictures, nested=True)
         tell_left_out(inner)
         return data
@@ -252,9 +239,17 @@ def _load_entries(entries, where, name, stack, wanted, of_pictures, *, nested=Fa
     raise _nothing(entries, kinds, where)
 
 
-def _path(entry):
-    """The name of an archive, as a folder of what it holds."""
-    return entry.name.split(".")[0]
+def _load_pictures(pictures, entries, where, name, wanted, labels, column):
+    """Loads pictures with the labels that were asked for, of a file or of a level of folders."""
+    if labels is not None:
+        asked, level = f"--labels {labels}", None
+    else:
+        asked, level = f"--label-column {column}" if column is not None else None, column
+    read = _labels_for(entries, where, labels, column)
+    data = load_pictures(pictures, where, name, labels=read, asked=asked, column=level, **wanted)
+    if data.labels is None:
+        _tell_unread_labels(entries)
+    return data
 
 
 def _kind(entry):
@@ -270,10 +265,12 @@ def _labels_for(entries, where, labels, column):
     """The function from pictures to their labels that `load_pictures` takes, or None."""
     if labels is not None:
         inside = [entry for entry in entries if labels in (entry.name, entry.base)]
-        if os.path.isfile(labels):
-            table = Entry(os.path.basename(labels), labels, path=labels)
+        path = _absolute(labels)
+        if os.path.isfile(path):
+            table = Entry(os.path.basename(path), labels, path=path)
             for entry in entries:
-                entry.used |= bool(entry.path) and os.path.samefile(entry.path, labels)
+                if entry.path and not entry.has_picture_suffix:  # those are too many to look at
+                    entry.used |= os.path.samefile(entry.path, path)
         elif inside:
             table = min(inside, key=lambda entry: entry.name.count("/"))
         else:

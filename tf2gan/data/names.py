@@ -2,6 +2,9 @@
 
 import re
 
+from tf2gan.utils.errors import DataError
+from tf2gan.utils.messages import listed
+
 PARTS = {
     "train": ("training", "train", "tr"),
     "test": ("testing", "test", "te"),
@@ -33,6 +36,22 @@ def part_of(name):
 def part_of_file(entry, *, alone):
     """The part that an entry holds, by its name or else its folders; alone it is trained on."""
     return "train" if alone else part_of(entry.base) or part_of(entry.name) or "train"
+
+
+def train_and_held_out(entries, where):
+    """(the files of the training set, those of the test set or else of the validation set).
+
+    Each in the order of their numbers; the second may be empty.
+
+    Raises:
+      DataError: none is of the training set.
+    """
+    parts = {}
+    for entry in sorted(entries, key=lambda entry: natural(entry.name)):
+        parts.setdefault(part_of_file(entry, alone=len(entries) == 1), []).append(entry)
+    if "train" not in parts:
+        raise DataError(f"{where} has no training part, only {listed([e.name for e in entries])}")
+    return parts["train"], parts.get("test") or parts.get("val") or []
 
 
 def roles_of(name):

@@ -194,10 +194,8 @@ def measure(flags, source, images, data):
 def source_named(what, logdir, checkpoint):
     """The `Source` that a word names; None where it names data: images are measured as they are."""
     path = Path(what)
-    is_weights = os.path.isfile(what) and path.suffix in WEIGHTS and h5_or_keras(path)
-    if what in PRETRAINED or is_weights or os.path.isdir(what) and is_run(path):
-        return find_source(what, logdir, checkpoint=checkpoint)
-    if not os.path.exists(what):
+    is_weights = os.path.isfile(what) and path.suffix in WEIGHTS and holds_weights(path)
+    if what in PRETRAINED or is_weights or is_run(path) or not os.path.exists(what):
         return find_source(what, logdir, checkpoint=checkpoint)
     if checkpoint:
         raise UsageError(f"--checkpoint is for a run; {what} is none")
@@ -206,12 +204,14 @@ def source_named(what, logdir, checkpoint):
     return None
 
 
-def h5_or_keras(path):
-    """Whether a file has the content of weights: HDF5 of groups alone, or a `.keras` archive."""
+def holds_weights(path):
+    """Whether a file holds weights, not images: a `.keras` archive, or HDF5 of groups alone."""
     import h5py
 
-    if path.suffix == ".keras" or not h5py.is_hdf5(path):
-        return path.suffix == ".keras"
+    if path.suffix == ".keras":
+        return True
+    if not h5py.is_hdf5(path):
+        return False
     with h5py.File(path) as file:  # images lie at the top; weights below the names of layers
         return not any(isinstance(item, h5py.Dataset) for item in file.values())
 

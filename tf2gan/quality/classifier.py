@@ -120,7 +120,7 @@ def train_classifier(images, labels, classes, *, seed=0):
     variables = model.trainable_variables
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.002, STEPS))
     optimizer.build(variables)
-    dtype, _ = choose_dtype("auto", tf.distribute.get_strategy())
+    dtype, _ = choose_dtype("auto")
     dtype = tf.float32 if dtype == tf.float16 else dtype  # which would want its losses scaled
 
     @tf.function(autograph=False)

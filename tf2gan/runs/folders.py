@@ -137,33 +137,36 @@ def find_unfinished(logdir, name=None):
     With `name` only runs that were called that. One whose configuration cannot be read is passed
     over: it could not be resumed, and a job that a cluster starts again would end there each time.
     """
-    runs = [run for run in list_runs(logdir) if is_run(run) and _can_be_read(run)]
-    if name is not None:
-        runs = [run for run in runs if RUN_NAME.fullmatch(run.name)[2] == name]
-    unfinished = [run for run in runs if not is_finished(run)]
-    return (unfinished or runs or [None])[-1]
+    newest = None
+    for run in reversed(list_runs(logdir)):
+        if not is_run(run) or name is not None and RUN_NAME.fullmatch(run.name)[2] != name:
+            continue
+        try:
+            config = TrainConfig.read(run)
+        except Tf2ganError as error:
+            warn(f"{error}; the run is passed over")
+            continue
+        if not is_finished(run, config):
+            return run
+        newest = newest or run
+    return newest
 
 
-def _can_be_read(run):
+def is_finished(run, config=None):
+    """Whether the run wrote all that it writes, and was not resumed for other steps since.
+
+    `config` is its configuration, if it is read already.
+    """
     try:
-        return bool(TrainConfig.read(run))
-    except Tf2ganError as error:
-        warn(f"{error}; the run is passed over")
-        return False
-
-
-def is_finished(run):
-    """Whether the run wrote all that it writes, and was not resumed for other steps since."""
-    try:
+        asked = length_of(config or TrainConfig.read(run))
         summary = json.loads((Path(run) / "summary.json").read_text())
-        length = summary.get("length", length_of(TrainConfig.read(run)))  # 0.1 wrote none
-        as_asked = length == length_of(TrainConfig.read(run))
-        return as_asked and summary["step"] == max(checkpoint_steps(run), default=0)
+        as_long = summary.get("length", asked) == asked  # 0.1 wrote none
+        return as_long and summary["step"] == max(checkpoint_steps(run), default=0)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, Tf2ganError):
         return False
 
 
-def finished(run):
+def finished_line(run):
     """What is said of a finished run that is asked for no more steps."""
     step = max(checkpoint_steps(run), default=0)
     more = "more --steps or --epochs extend it"

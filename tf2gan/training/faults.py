@@ -1,4 +1,4 @@
-"""What ends a run, told on one line: what is kept, and the command that goes on."""
+"""What ends a run, told on one line: what is kept, and the command that resumes it."""
 
 import contextlib
 import math
@@ -55,16 +55,16 @@ def _error_of(error, run, strategy, session):
             except (OSError, tf.errors.OpError) as refused:  # TensorFlow has a full disk of its own
                 return _error_of(refused, run, strategy, None)
             steps = int(session.gan.step.numpy())
-            return _error_text(run, reason, f"what was trained is saved, {steps} steps", command)
+            return _error_after(run, reason, f"what was trained is saved, {steps} steps", command)
     if of_tensorflow or isinstance(error, OSError):
         return Tf2ganError(
             f"{run} stopped ({reason}); its checkpoints are as they were, {newest}: "
             f"when that is put right, resume with {command}"
         )
-    return _error_text(run, reason, newest, command)
+    return _error_after(run, reason, newest, command)
 
 
-def _error_text(run, reason, kept, command):
+def _error_after(run, reason, kept, command):
     return Tf2ganError(
         f"{run} stopped ({reason}); {kept}; resume with {command} (--debug shows where it stopped)"
     )

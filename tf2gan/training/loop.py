@@ -15,7 +15,7 @@ from tf2gan.data.load import check_same_data, name_arrays
 from tf2gan.devices import replicas
 from tf2gan.devices import strategy as strategies
 from tf2gan.runs.checkpoints import Checkpoints
-from tf2gan.runs.folders import create_run, finished, is_finished
+from tf2gan.runs.folders import create_run, finished_line, is_finished
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig
 from tf2gan.training import artifacts
@@ -160,7 +160,7 @@ def _fit(run, job):
                 f"give at least {step}"
             )
         if step == job.total and is_finished(run):
-            print(finished(run))
+            print(finished_line(run))
             return run
         if TrainConfig.read(run).of(job.data) != job.config:
             checkpoints.forget_best_after(step)

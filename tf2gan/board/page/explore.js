@@ -1,4 +1,4 @@
-// The networks under one's hands: samples and their scores, walks, directions, two side by side.
+// Interactive controls for the networks: samples and their scores, walks, directions, two side by side.
 
 import { arrows, blob, button, captioned, choice, h, latest, picture, post, save, telling, tile } from "./api.js";
 import { fill, Source } from "./source.js";
@@ -140,7 +140,7 @@ export class Explore {
     this.change();
   }
 
-  // A latent from elsewhere, here under one's hands.
+  // Takes a latent from elsewhere.
   take(latent) {
     this.handed = latent;
     if (!this.samples) return;
@@ -174,7 +174,7 @@ export class Explore {
     this.change();
   }
 
-  // The latent under one's hands: a place on the walk, moved along the directions.
+  // The latent that is controlled: a place on the walk, moved along the directions.
   latent() {
     const base = this.path ? this.path[this.place.value] : this.a;
     const pulls = [...this.slides.querySelectorAll("input")].map((slide) => (SLIDE * slide.value) / 100);

@@ -14,8 +14,8 @@ HELP = {  # suffix: what reads it, or what to do
     **dict.fromkeys(
         (".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "raw: save it as .jpg"
     ),
-    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "a film: save its frames"),
-    **dict.fromkeys((".part", ".crdownload", ".download", ".partial"), "half a download"),
+    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm"), "a video: save its frames"),
+    **dict.fromkeys((".part", ".crdownload", ".download", ".partial"), "an incomplete download"),
     ".mdb": "LMDB: save its pictures in a folder",
 }
 POINTER = b"version https://git-lfs"

@@ -4,9 +4,9 @@ from tf2gan.data.files.unpack import FREE
 from tf2gan.data.formats.hdf5 import for_library, needed
 from tf2gan.data.formats.parquet import label_names, picture_columns
 from tf2gan.data.formats.pictures import read_stream
-from tf2gan.data.names import natural, part_of_file
+from tf2gan.data.names import train_and_held_out
 from tf2gan.utils.errors import DataError
-from tf2gan.utils.messages import listed, reading
+from tf2gan.utils.messages import reading
 
 HOW = "cannot be read as an Arrow stream"
 # Places in the tables of Arrow's Message.fbs: Message.header, RecordBatch.compression.
@@ -18,14 +18,8 @@ def load_arrow(entries, where, name, stack, *, image_size=None, color_mode=None)
     needed("pyarrow", where)
     # What `map` and `filter` computed lies beside the data under such names.
     entries = [entry for entry in entries if not entry.base.startswith("cache-")] or entries
-    parts = {}
-    for entry in sorted(entries, key=lambda entry: natural(entry.name)):
-        part = part_of_file(entry, alone=len(entries) == 1)
-        parts.setdefault(part, []).append((entry, for_library(entry)))
-    if "train" not in parts:
-        raise DataError(f"{where} has no training part, only {listed([e.name for e in entries])}")
-    held_out = parts.get("test") or parts.get("val") or []
-    train, files = parts["train"], parts["train"] + held_out
+    train, held_out = train_and_held_out(entries, where)
+    files = [(entry, for_library(entry)) for entry in train + held_out]
     counts = [_count(*file) for file in files]
     with reading(files[0][0].where, HOW):
         schema = _open(files[0][1]).schema

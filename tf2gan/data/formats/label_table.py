@@ -130,16 +130,13 @@ def _matched(entries, parts, pairs, where):
                 several.add(key)
         for key in _keys(name):
             ends[key] = label if ends.get(key, label) == label else None
-    shared = collections.Counter(key for entry in entries for key in set(_keys(entry.name)))
+    called = [(_keys(entry.name), part) for entry, part in zip(entries, parts, strict=True)]
+    shared = collections.Counter(key for keys, _ in called for key in set(keys))
     trained = collections.Counter(
-        key
-        for entry, part in zip(entries, parts, strict=True)
-        if part == "train"
-        for key in set(_keys(entry.name))
+        key for keys, part in called if part == "train" for key in set(keys)
     )
     labels, doubled = [], 0
-    for entry, part in zip(entries, parts, strict=True):
-        keys = _keys(entry.name)
+    for keys, part in called:
         key = next((key for key in keys if key in exact), None)
         label = ends.get(keys[0]) if key is None else exact[key]
         if key is not None and shared[key] > 1 and not (part == "train" and trained[key] == 1):

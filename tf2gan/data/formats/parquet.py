@@ -5,7 +5,7 @@ import json
 from tf2gan.data.files.unpack import FREE, check_ratio
 from tf2gan.data.formats.hdf5 import for_library, needed
 from tf2gan.data.formats.pictures import read_stream
-from tf2gan.data.names import natural, part_of_file
+from tf2gan.data.names import train_and_held_out
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.messages import listed, reading
 
@@ -18,24 +18,16 @@ BATCH_MOST = 1 << 26  # bytes that these rows of a small file may unpack to, if 
 def load_parquet(entries, where, name, stack, *, image_size=None, color_mode=None):
     """Loads files such as `train-00000-of-00002.parquet`; the pictures are read as a folder's."""
     parquet = needed("pyarrow.parquet", where)
-    groups = {}
-    for entry in sorted(entries, key=lambda entry: natural(entry.name)):
-        part = part_of_file(entry, alone=len(entries) == 1)
-        groups.setdefault(part, []).append(entry)
-    if "train" not in groups:
-        raise DataError(f"{where} has no training part, only {listed([e.name for e in entries])}")
-    held_out = groups.get("test") or groups.get("val") or []
+    train, held_out = train_and_held_out(entries, where)
     files = []
-    for entry in groups["train"] + held_out:
+    for entry in train + held_out:
         with reading(entry.where, "cannot be read as parquet"):
             file = stack.enter_context(parquet.ParquetFile(for_library(entry)))
             files.append((entry, file, *picture_columns(file.schema_arrow, entry)))
     counts = [file.metadata.num_rows for _, file, *_ in files]
-    first = sum(counts[: len(groups["train"])])
-    names, wanted = (
-        label_names(files[0][1].schema_arrow, files[0][3]),
-        {"image_size": image_size, "color_mode": color_mode},
-    )
+    first = sum(counts[: len(train)])
+    names = label_names(files[0][1].schema_arrow, files[0][3])
+    wanted = {"image_size": image_size, "color_mode": color_mode}
     return read_stream(_rows(files), first, sum(counts), where, name, names, **wanted)
 
 

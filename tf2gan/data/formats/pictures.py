@@ -3,8 +3,6 @@
 import itertools
 import re
 
-import numpy as np
-
 from tf2gan.data.dataset import Data
 from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.labels import as_values, encode, known_labels
@@ -71,27 +69,13 @@ def read_parts(
     train, labelled = _with_classes(train, classes, entries, asked)
     held_out = rows.get("test") or rows.get("val") or []
     if rows.get("test") and rows.get("val"):
-        print(f"left out: {len(rows['val'])} pictures of the validation part, beside a test part")
+        print(f"left out: {len(rows['val'])} pictures of a validation set, beside the test set")
     order = train + held_out
     # Read all together, so that there is one bar and one line about what is damaged.
     jobs = sorted(enumerate(entries[i] for i in order), key=lambda job: job[1].position)
     images, kept = read_pictures(jobs, len(order), where, image_size, color_mode)
-    labels, test_labels = (
-        [classes[i] for i, good in zip(group, kept[start:], strict=False) if good]
-        for group, start in ((train, 0), (held_out, len(train)))
-    )
-    count = len(labels)
-    if not count:
-        raise DataError(f"{where} holds no training pictures that can be read")
-    labels = np.array(labels, str) if labelled else None
-    has_test_labels = labelled and test_labels and None not in test_labels
-    if labelled and not has_test_labels and set(test_labels) - {None}:
-        unknown = f"{test_labels.count(None)} of {len(test_labels)} test pictures have no label"
-        warn(f"{unknown}; the test set is used without labels")
-    test_labels = np.array(test_labels, str) if has_test_labels else None
-    labels, test_labels, class_names = encode(labels, test_labels)
-    test_images = images[count:] if len(images) > count else None
-    return Data(name, images[:count], labels, test_images, test_labels, class_names)
+    labels = [classes[i] if labelled else None for i in order]
+    return _assembled(images, kept, labels, len(train), where, name)
 
 
 def read_stream(
@@ -115,15 +99,27 @@ def read_stream(
     images, kept = read_pictures(jobs(), total, where, image_size, color_mode)
     if len(labels) != total:
         raise DataError(f"{where} has {len(labels)} rows; its header says {total}")
+    return _assembled(images, kept, labels, first, where, name, class_names)
+
+
+def _assembled(images, kept, labels, first, where, name, class_names=None):
+    """The `Data` of what could be read of pictures.
+
+    Args:
+      images: uint8 `[n, H, W, C]`, those that could.
+      kept: bools, which these are of all.
+      labels: of all, None for some.
+      first: how many of all, at the beginning, are trained on; the others are held out.
+    """
     count = int(kept[:first].sum())
     if not count:
         raise DataError(f"{where} holds no training pictures that can be read")
-    parts = []
-    for rows, size in ((slice(first), count), (slice(first, None), len(images) - count)):
-        values = [label for label, good in zip(labels[rows], kept[rows], strict=True) if good]
-        known = known_labels(values, where) if values else None
-        parts.append(None if known is None else as_values(known, size, f"labels of {where}"))
-    train_labels, test_labels, class_names = encode(*parts, names=class_names)
+    values = []
+    for rows, what in ((slice(first), where), (slice(first, None), f"the test set of {where}")):
+        own = [label for label, good in zip(labels[rows], kept[rows], strict=True) if good]
+        known = known_labels(own, what) if own else None
+        values.append(None if known is None else as_values(known, len(own), f"labels of {what}"))
+    train_labels, test_labels, class_names = encode(*values, names=class_names)
     test_images = images[count:] if len(images) > count else None
     return Data(name, images[:count], train_labels, test_images, test_labels, class_names)
 
@@ -159,30 +155,37 @@ def _without_sorting(folders, where):
     several names is taken away, a line says how to have it name the classes.
     """
     by_letter, levels = False, list(range(max(map(len, folders), default=0)))
-    while (deep := max(map(len, folders), default=0)) > 1:
-        for level in range(deep):
-            names = {folder[level] for folder in folders if len(folder) > level}
-            pairs = {tuple(f[level : level + 2]) for f in folders if len(f) > level + 1}
-            letters = (
-                all(len(name) == 1 and name.isalpha() for name in names)
-                and pairs
-                and all(below.lower().startswith(letter.lower()) for letter, below in pairs)
+    while True:
+        deep = max(map(len, folders), default=0)
+        found = ((level, _sorted_by(folders, level)) for level in range(deep if deep > 1 else 0))
+        level, how = next((pair for pair in found if pair[1]), (None, None))
+        if how is None:
+            return folders, by_letter
+        names = {folder[level] for folder in folders if len(folder) > level}
+        column = levels.pop(level) + 1
+        if len(names) > 1 and level == 0:  # above the classes; below them another line says it
+            warn(
+                f"{where}: the folders {listed(sorted(names), 3)} are not taken as classes, but as "
+                f"an order of those below them; --label-column {column} takes them"
             )
-            inside = all(len(folder) > 1 for folder in folders if len(folder) > level)
-            rest = [folder[:level] + folder[level + 1 :] for folder in folders]
-            tells = len(set(map(tuple, rest))) > 1 or len(names) < 2  # else it names the classes
-            if tells and (letters or inside and all(SORTING.fullmatch(name) for name in names)):
-                folders, by_letter = rest, by_letter or bool(letters)
-                column = levels.pop(level) + 1
-                if len(names) > 1 and level == 0:  # above the classes; below them others say it
-                    warn(
-                        f"{where}: the folders {listed(sorted(names), 3)} are taken as an order, "
-                        f"not as classes; --label-column {column} takes them"
-                    )
-                break
-        else:
-            break
-    return folders, by_letter
+        folders, by_letter = _without(folders, level), by_letter or how == "letters"
+
+
+def _sorted_by(folders, level):
+    """What sorts at a level of folders, `letters` or `words`; None where it tells more."""
+    names = {folder[level] for folder in folders if len(folder) > level}
+    if len(names) > 1 and len(set(map(tuple, _without(folders, level)))) == 1:
+        return None  # nothing else would name the classes
+    pairs = {tuple(f[level : level + 2]) for f in folders if len(f) > level + 1}
+    letters = all(len(name) == 1 and name.isalpha() for name in names)
+    if letters and pairs and all(b.lower().startswith(a.lower()) for a, b in pairs):
+        return "letters"
+    inside = all(len(folder) > 1 for folder in folders if len(folder) > level)
+    return "words" if inside and all(SORTING.fullmatch(name) for name in names) else None
+
+
+def _without(folders, level):
+    return [folder[:level] + folder[level + 1 :] for folder in folders]
 
 
 def _common(folders):
@@ -235,7 +238,7 @@ def _exact_parts(names):
 
 def _without_parts(parts, folders, level):
     """The folders without the one at `level`, which is the part, and without what all share."""
-    rest = [folder[:level] + folder[level + 1 :] for folder in folders]
+    rest = _without(folders, level)
     inside = [place for place, part in enumerate(parts) if part != "aside"]
     for part in set(parts) - {"aside"}:  # seg_train/seg_train/<class>
         own = [place for place in inside if parts[place] == part]

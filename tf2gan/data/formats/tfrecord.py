@@ -1,5 +1,6 @@
 """TFRecords of `tf.train.Example`, as TensorFlow and TFDS write them: shards of one set."""
 
+import functools
 import io
 import math
 import re
@@ -13,7 +14,7 @@ from tf2gan.data.files.entries import PICTURE_MOST
 from tf2gan.data.files.stored import check_count
 from tf2gan.data.formats.pictures import read_stream
 from tf2gan.data.labels import known_labels, text_of
-from tf2gan.data.names import natural, part_of, part_of_file
+from tf2gan.data.names import part_of, train_and_held_out
 from tf2gan.utils.command_line import import_tensorflow
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.messages import listed, reading
@@ -28,6 +29,7 @@ SIZES = (  # what the height, the width and the channels of raw pixels are calle
     ("depth", "channels", "image/channels"),
 )
 CLASS_NAMES = "label.labels.txt"  # TFDS'
+HOW = "cannot be read as TFRecords"
 HEAD, FOOT = 12, 4  # bytes before and after a record: its length and checksums
 
 
@@ -44,25 +46,21 @@ def load_tfrecords(entries, beside, where, name, *, image_size=None, color_mode=
       where, name: what messages and the run call the source.
       image_size, color_mode: what the images are brought to.
     """
-    parts = {}
-    for entry in sorted(entries, key=lambda entry: natural(entry.name)):
-        parts.setdefault(part_of_file(entry, alone=len(entries) == 1), []).append(entry)
     _check_one_set(entries, where)
-    train, held_out = parts.get("train"), parts.get("test") or parts.get("val") or []
-    if not train:
-        raise DataError(f"{where} has no training part, only {listed([e.name for e in entries])}")
-    first = next(_examples(train[0]), None)
+    parts = train_and_held_out(entries, where)
+    train, held_out = ([Shard(entry) for entry in part] for part in parts)
+    first = next(train[0].examples(), None)
     if first is None:
         raise DataError(f"{train[0].where} holds no records")
-    image, label = _names_of(first, train[0])
+    image, label = _names_of(first, train[0].where)
     names = next((e for e in beside if e.base.endswith(CLASS_NAMES)), None)
     names = names and names.read(1 << 20).decode("utf-8", "replace").split("\n")[:-1]
     wanted = {"image_size": image_size, "color_mode": color_mode}
-    shape = _raw_shape(first, image, train[0])
+    shape = _raw_shape(first, image, train[0].where)
     if shape is not None:
-        read = [_raw(group, image, label, shape) for group in (train, held_out) if group]
+        read = [_raw(part, image, label, shape) for part in (train, held_out) if part]
         return assemble(name, *read, class_names=names, **wanted)
-    counts = [sum(map(_count, group)) for group in (train, held_out)]
+    counts = [sum(shard.count for shard in part) for part in (train, held_out)]
     pictures = _pictures(train + held_out, image, label)
     return read_stream(pictures, counts[0], sum(counts), where, name, names, **wanted)
 
@@ -81,49 +79,58 @@ def _check_one_set(entries, where):
         raise DataError(f"{where} holds several data sets ({listed(sets, 5)}); give one of them")
 
 
-def _records(entry):
-    """The records of a file; no more is read at once than a picture may have."""
-    with reading(entry.where, "cannot be read as TFRecords"), entry.open() as file:
-        while head := file.read(HEAD):
-            length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else PICTURE_MOST + 1
-            if length > PICTURE_MOST:
-                raise DataError(f"{entry.where} is no whole TFRecord file")
-            record = file.read(length)
-            if len(record) < length or len(file.read(FOOT)) < FOOT:
-                raise DataError(f"{entry.where} ends in the middle of a record")
-            yield record
+class Shard:
+    """One file of records."""
 
+    def __init__(self, entry):
+        self.entry, self.where = entry, entry.where
 
-def _whole(records, entry):
-    """The records, with an error on one line."""
-    with reading(entry.where, "cannot be read as TFRecords"):
-        yield from records
+    @functools.cached_property
+    def count(self):
+        """The number of records, none of which claims to be larger than a picture may be."""
+        return sum(1 for _ in self._bounded())
 
+    def examples(self):
+        """The features of each `tf.train.Example`: a dict of lists."""
+        import_tensorflow(lambda: None)  # without its notices, and before it looks for devices
+        import tensorflow as tf
 
-def _count(entry):
-    return sum(1 for _ in _records(entry))
+        with reading(self.where, HOW):
+            for record in self._records():
+                with reading(self.where, "holds no tf.train.Example"):
+                    features = tf.train.Example.FromString(record).features.feature
+                    example = {name: _list(value) for name, value in features.items()}
+                yield example
 
+    def _records(self):
+        """The records; of a file on disk by TensorFlow's reader, which compares checksums."""
+        import tensorflow as tf
 
-def _examples(entry):
-    """The features of each `tf.train.Example`: a dict of lists."""
-    import_tensorflow(lambda: None)  # without its notices, and before it looks for devices
-    import tensorflow as tf
-
-    records = _records(entry)
-    kind = "" if entry.unpacked else "GZIP"
-    if entry.path and (entry.unpacked or entry.base.endswith(".gz")):
-        _count(entry)  # no length in it is more than a picture's
-        # The reader of TensorFlow compares the checksums. `tf.data` has one too, but would look for
-        # devices before they are chosen; that is why this one's notice of it is not shown.
+        entry = self.entry
+        readable = entry.path and (entry.unpacked or entry.base.endswith(".gz"))
+        if not readable or self.count == 0:  # to be counted is to be within bounds
+            return self._bounded()
+        options = tf.io.TFRecordOptions("" if entry.unpacked else "GZIP")
+        # `tf.data` has a reader too, but it would look for devices before they are chosen; that is
+        # why this one's notice of it is not shown.
         logger = tf.get_logger()
         level = logger.level
         logger.setLevel("ERROR")
-        records = tf.compat.v1.io.tf_record_iterator(entry.path, tf.io.TFRecordOptions(kind))
+        records = tf.compat.v1.io.tf_record_iterator(entry.path, options)
         logger.setLevel(level)
-    for record in _whole(records, entry):
-        with reading(entry.where, "holds no tf.train.Example"):
-            features = tf.train.Example.FromString(record).features.feature
-            yield {name: _list(value) for name, value in features.items()}
+        return records
+
+    def _bounded(self):
+        """The records; no more is read at once than a picture may have."""
+        with reading(self.where, HOW), self.entry.open() as file:
+            while head := file.read(HEAD):
+                length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else PICTURE_MOST + 1
+                if length > PICTURE_MOST:
+                    raise DataError(f"{self.where} is no whole TFRecord file")
+                record = file.read(length)
+                if len(record) < length or len(file.read(FOOT)) < FOOT:
+                    raise DataError(f"{self.where} ends in the middle of a record")
+                yield record
 
 
 def _list(feature):
@@ -132,16 +139,16 @@ def _list(feature):
     return list(getattr(feature, kind).value) if kind else []
 
 
-def _names_of(example, entry):
+def _names_of(example, where):
     """The names of the features that hold the image and the label, or None for no label."""
     images = [n for n, value in example.items() if value and isinstance(value[0], bytes)]
     image = next((name for name in IMAGES if name in images), images[0] if len(images) == 1 else "")
     if not image:
-        raise DataError(f"{entry.where} has no image among its features: {listed(example, 20)}")
+        raise DataError(f"{where} has no image among its features: {listed(example, 20)}")
     return image, next((name for name in LABELS if name in example and name != image), None)
 
 
-def _raw_shape(example, image, entry):
+def _raw_shape(example, image, where):
     """(H, W, C) of raw pixels; None where the bytes are a picture's file."""
     content = example[image][0]
     given = [next((example[n][0] for n in names if example.get(n)), None) for names in SIZES]
@@ -152,7 +159,7 @@ def _raw_shape(example, image, entry):
         return None
     if height and width:
         raise DataError(
-            f"{entry.where} says {height}x{width}x{depth or 1} of an image of {len(content)} "
+            f"{where} says {height}x{width}x{depth or 1} of an image of {len(content)} "
             "bytes; raw pixels are read as uint8 alone"
         )
     return image_shape(len(content))
@@ -172,22 +179,23 @@ def _value(example, label):
     return value[0] if len(value) == 1 else value
 
 
-def _pictures(group, image, label):
+def _pictures(shards, image, label):
     """Yields (what to call it, its bytes, its label or None) of each image."""
-    for entry in group:
-        for row, example in enumerate(_examples(entry)):
+    for shard in shards:
+        for row, example in enumerate(shard.examples()):
             content = b"".join(example.get(image) or [b""])
-            yield f"record {row} of {entry.name}", content, _value(example, label)
+            yield f"record {row} of {shard.entry.name}", content, _value(example, label)
 
 
-def _raw(group, image, label, shape):
+def _raw(shards, image, label, shape):
+    """The `Part` of shards of raw pixels."""
     pixels, labels, size = [], [], math.prod(shape)
-    for _, content, value in _pictures(group, image, label):
+    what = shards[0].where
+    for _, content, value in _pictures(shards, image, label):
         if len(content) != size:
-            raise DataError(f"{group[0].where} holds images of {size} bytes and of {len(content)}")
+            raise DataError(f"{what} holds images of {size} bytes and of {len(content)}")
         pixels.append(np.frombuffer(content, np.uint8).reshape(shape))
         labels.append(value)
-        check_count((len(pixels), *shape), group[0].where)
-    what = group[0].where
+        check_count((len(pixels), *shape), what)
     labels = known_labels(labels, what)
     return Part(np.stack(pixels), labels, what, f"labels of {what}")

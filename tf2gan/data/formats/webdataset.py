@@ -7,7 +7,7 @@ import re
 from tf2gan.data.formats.label_table import word_of
 from tf2gan.data.formats.pictures import read_parts
 from tf2gan.data.labels import text_of
-from tf2gan.data.names import natural, part_of
+from tf2gan.data.names import natural, part_of, part_of_file
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.messages import reading
 
@@ -26,41 +26,53 @@ def is_webdataset(entries):
     return 2 * (len(told) - told.count(None)) > len(pictures)
 
 
-def shard_folders(archives):
-    """{name: the folder that what it holds belongs in} of archives that are shards of one set.
+def in_their_folders(archives):
+    """The entries of several archives as those of one folder; an archive is a folder in it.
 
-    They are numbered one after the other, with at least four digits, `train-00000.tar`. The folder
-    is that of the archive and of the part that its name tells; the shard's own is none.
+    Shards of one set are none: archives that are numbered one after the other, with at least four
+    digits, `train-00000.tar`. What they hold lies in the folder of their part, if they tell one.
+
+    Args:
+      archives: pairs of an archive's entry and of the entries in it, whose names are changed.
     """
+    shards = _folders_of_shards([archive.name for archive, _ in archives])
+    for archive, entries in archives:
+        folder = shards.get(archive.name, archive.name.split(".")[0])
+        for entry in entries:
+            entry.name = f"{folder}/{entry.name}"
+    return [entry for _, entries in archives for entry in entries]
+
+
+def _folders_of_shards(names):
+    """{name: the folder of its part} of archives that are shards of one set; empty for others."""
     groups = collections.defaultdict(dict)
-    for entry in archives:
-        if found := SHARD.fullmatch(entry.name):
-            groups[found[1]][entry.name] = int(found[2])
+    for name in names:
+        if found := SHARD.fullmatch(name):
+            groups[found[1]][name] = int(found[2])
     folders = {}
     for start, numbers in groups.items():
         if max(numbers.values()) - min(numbers.values()) == len(numbers) - 1:
             folder, _, base = start.rpartition("/")
-            folders |= dict.fromkeys(numbers, "/".join(filter(None, (folder, part_of(base) or ""))))
-    return folders if len(archives) > 1 and len(folders) == len(archives) else {}
+            folders |= dict.fromkeys(numbers, "/".join(filter(None, (folder, part_of(base)))))
+    return folders if len(folders) == len(names) > 1 else {}
 
 
 def load_webdataset(shards, where, name, **wanted):
     """Loads shards as one set; a shard's name tells its part, `train-000.tar`.
 
     Args:
-      shards: a dict of the shards' paths below the source to their entries.
+      shards: pairs of an archive's entry and of the entries in it.
       where, name: what messages and the run call them all.
       wanted: `image_size` and `color_mode`.
     """
     pictures, parts, classes = [], [], []
-    for shard in sorted(shards, key=natural):
-        _, _, base = shard.rpartition("/")
-        part = part_of(base) or part_of(shard) if len(shards) > 1 else None
-        labels = {_sample(entry): entry for entry in shards[shard] if _is_label(entry)}
-        for entry in shards[shard]:
+    for archive, entries in sorted(shards, key=lambda shard: natural(shard[0].name)):
+        part = part_of_file(archive, alone=len(shards) == 1)
+        labels = {_sample(entry): entry for entry in entries if _is_label(entry)}
+        for entry in entries:
             if entry.has_picture_suffix:
                 pictures.append(entry)
-                parts.append(part or "train")
+                parts.append(part)
                 label = labels.get(_sample(entry))
                 classes.append(label and _label(label))
     if not pictures:
