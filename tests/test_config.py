@@ -54,7 +54,13 @@ def test_what_a_file_says_counts_not_what_a_recipe_is_called_today(monkeypatch):
         ({"optimizer": "rmsprop"}, "optimizer is 'rmsprop'; choose sgd or adam"),
         ({"beta1": 0.5}, "no hyperparameter 'beta1'; beta_1?"),
         ({"beta_1": 0.9}, "beta_1 does nothing where optimizer is sgd; set optimizer too"),
-        ({"shift_after": 0.3}, "shift_after does nothing where shift is 0; set shift too"),
+        ({"shift_edge": "mirror"}, "shift_edge does nothing without shift, zoom or rotation; set "),
+        ({"augment_probability": 0.5}, "augment_probability does nothing without shift, mirror, "),
+        ({"shift_after": 0.3}, "shift_after does nothing without shift, mirror, "),
+        (
+            {"zoom": 0.1, "augment_target": 0.6, "augment_probability": 0.5},
+            "augment_probability does nothing where augment_target is 0.6",
+        ),
     ],
 )
 def test_a_value_of_the_recipe_is_checked(values, said):

@@ -83,8 +83,9 @@ def on_one_and_two(measurable, logdir, recipe, precision, steps):
     They do all that a default run does, and are resumed on the other's devices. An evaluation comes
     on the way, another at the end, and one more after --resume.
     """
-    # Images move from the middle on: five epochs would take hundreds of steps.
-    values = {"shift_from_epoch": 0, "shift_after": 0.5} if recipe == "modern" else {}
+    # Augmentation starts on the way; in float32 it is strong, and the replicas are compared then.
+    values = {"shift_from_epoch": 0, "shift_after": 0.25} if recipe == "modern" else {}
+    values |= {"augment_probability": 0.7} if values and not precision else {}
     settings = {
         **measurable,
         "recipe": recipe,

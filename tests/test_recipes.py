@@ -1,5 +1,7 @@
 """The recipes: `modern` does what it says, and `classic` is as it was (tests/test_golden.py)."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from tf2gan.networks.augmentation import translate
 from tf2gan.networks.optimizers import FusedAdam, FusedSGD
 from tf2gan.networks.polyphase import forward
 from tf2gan.settings.config import TrainConfig
-from tf2gan.settings.recipes import RECIPES
+from tf2gan.settings.recipes import RECIPES, settle, why_chosen
 from tf2gan.training.runner import METRICS, Runner
 
 MODERN = RECIPES["modern"]
@@ -241,3 +243,47 @@ def test_modern_takes_large_batches():
     for step in (7, 15):  # the penalty comes second in both windows
         gan.step.assign(step)
         assert np.isfinite(runner.run(images, np.repeat(rows, 2, 0))["loss/d"])
+
+
+def test_modern_chooses_for_the_images_once():
+    """As the size and number of images ask for; what was set by hand stays, and so does a run's."""
+    data = Data("faces", np.zeros((10_000, 64, 64, 3), np.uint8))
+    chosen = TrainConfig(recipe="modern").of(data)
+    assert chosen.recipe_values != MODERN and chosen.recipe_values.gradient_penalty == 2.0
+    assert chosen.title == "modern"
+    by_hand = TrainConfig(recipe="modern", recipe_values={"gradient_penalty": 0.5}).of(data)
+    assert by_hand.title == "modern with gradient_penalty=0.5"
+    assert by_hand.recipe_values.gradient_penalty == 0.5  # its own default is a choice too
+    assert by_hand.recipe_values.d_learning_rate == chosen.recipe_values.d_learning_rate
+    assert TrainConfig.from_json(by_hand.to_json()).of(data) == by_hand
+    whole = dataclasses.replace(MODERN, shift=3)
+    assert TrainConfig(recipe="modern", recipe_values=whole).of(data).recipe_values == whole
+    said = why_chosen(chosen, 10_000)
+    assert "chosen for 12288 values an image: gradient_penalty=2.0" in said
+    assert any(
+        "10000 images" in line and "shift=8, shift_edge=mirror, zoom=0.1" in line for line in said
+    )
+    assert not any("gradient_penalty" in line for line in why_chosen(by_hand, 10_000))
+    for recipe, digits in (("modern", MODERN), ("classic", RECIPES["classic"])):
+        mnist = Data("digits", np.zeros((60_000, 28, 28, 1), np.uint8))
+        assert TrainConfig(recipe=recipe).of(mnist).recipe_values == digits
+        assert why_chosen(TrainConfig(recipe=recipe).of(mnist), 60_000) == []
+    assert TrainConfig().of(data).recipe_values == RECIPES["classic"]
+    many = Data("faces", np.broadcast_to(np.zeros((), np.uint8), (20_000, 64, 64, 3)))
+    values = settle("modern", MODERN.with_changes({}), many.image_size, 3, len(many.images))
+    assert (values.shift, values.augment_target) == (MODERN.shift, 0)
+    both = MODERN.with_changes({"shift": 4, "shift_from_epoch": 0})
+    both = dataclasses.replace(TrainConfig(recipe="modern"), recipe_values=both).of(data)
+    assert not any("shift" in line for line in why_chosen(both, 10_000))  # set by hand, not chosen
+    read = TrainConfig.from_json(chosen.to_json())
+    assert why_chosen(read.of(data), 10_000) == []  # of a run that goes on nothing is chosen
+    again = dataclasses.replace(TrainConfig(recipe="modern", image_size=64), image_size=28)
+    assert again.recipe_values == MODERN
+    fixed = settle("modern", MODERN.with_changes({"augment_probability": 0.5}), (28, 28), 1, 500)
+    assert (fixed.augment_target, fixed.zoom) == (0, 0.1)  # what is fixed by hand is not steered
+    asked = settle("modern", MODERN.with_changes({"mirror": True}), (28, 28), 1, 500)
+    assert (asked.mirror, asked.zoom, asked.augment_target) == (True, 0.1, 0.6)
+    for shift in (0, 3):
+        own = settle("modern", MODERN.with_changes({"shift": shift}), (28, 28), 1, 500)
+        assert own == dataclasses.replace(MODERN, shift=shift)
+    assert any("may be memorised" in line for line in why_chosen(TrainConfig(), 500))

@@ -679,4 +679,5 @@ def test_a_dry_run_shows_what_was_understood(tmp_path, capsys):
     assert said[1] == "data: 24 training images 28x28x1, 12 classes, 0 test images"
     assert said[2].startswith("classes: kind0 2, kind1 2, ") and said[2].endswith(", and 2 more")
     assert said[3] == f"settings: --data {folder}, --batch 8"
-    assert said[4].startswith("plan: ") and len(said) == 5
+    assert said[4].startswith("plan: ") and said[5].startswith("chosen for 24 images ")
+    assert said[6].startswith("24 images may be memorised") and len(said) == 7

@@ -14,7 +14,7 @@ from tf2gan.networks import augmentation
 from tf2gan.networks.models import build_discriminator, build_generator
 from tf2gan.networks.optimizers import apply_gradients, build_optimizer
 from tf2gan.networks.polyphase import forward
-from tf2gan.networks.regularization import add_r1, update_ema
+from tf2gan.networks.regularization import add_r1, if_due, update_ema
 from tf2gan.settings.config import TrainConfig
 
 METRICS = (  # what a step returns
@@ -46,6 +46,8 @@ class GAN:
       d_optimizer, g_optimizer: Keras optimizers, built for the variables of one network each.
       step: int64 scalar variable, the training steps done.
       augment_from: the first step with augmentation.
+      augment_probability: of each of its kinds, for each image: a number, or where it is steered a
+        float32 scalar variable.
       dtype, dtype_reason: what convolutions and matrix products compute in, and why.
     """
 
@@ -68,13 +70,16 @@ class GAN:
         self.g_optimizer = build(self.generator, recipe, recipe.g_learning_rate)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False, name="step")
         self.augment_from = augmentation.first_step(recipe, total_steps, epoch_steps)
+        self.augment_probability = recipe.augment_probability
+        if recipe.augment_target:
+            self.augment_probability = tf.Variable(0.0, trainable=False, name="augment_probability")
 
     def train_step(
         self,
         real_images: tf.Tensor,
         discriminator_latents: tf.Tensor,
         generator_latents: tf.Tensor,
-        shifts: tf.Tensor | None = None,
+        augmentations: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """One step: D's update, then G's through the updated D.
 
@@ -85,28 +90,31 @@ class GAN:
           real_images: float32 `[B, H, W, C]` in [-1, 1].
           discriminator_latents: float32 `[B, 100]` in [-1, 1], for the fakes shown to D.
           generator_latents: float32 `[B, 100]` in [-1, 1], fresh ones for the generator's update.
-          shifts: the augmentation: `[B, 2]`, the whole pixels down and right by which D sees real
-            image i and generated image i translated; None for none.
+          augmentations: how D sees real image i and generated image i changed, the numbers of
+            `tf2gan.networks.augmentation.draw`; of translation alone `[B, 2]`, whole pixels down
+            and right; None for no augmentation.
 
         Returns:
           A dict of float32 scalars, one for each name in `METRICS`.
         """
-        r1_due, ema_due = self.due_at(self.step)
+        r1_due, ema_due, augmenting = self.due_at(self.step)
         metrics = self.update_both(
-            real_images, discriminator_latents, generator_latents, shifts, r1_due=r1_due
+            real_images, discriminator_latents, generator_latents, augmentations, r1_due=r1_due
         )
-        self.finish_step(ema_due)
+        self.finish_step(metrics, ema_due, augmenting)
         return metrics
 
     def update_both(
-        self, real_images, discriminator_latents, generator_latents, shifts=None, *, r1_due
+        self, real_images, discriminator_latents, generator_latents, augmentations=None, *, r1_due
     ):
         """D's update, then G's: what a step computes of its batch; arguments as in `train_step`."""
-        d_metrics = self.discriminator_step(real_images, discriminator_latents, shifts, r1_due)
-        g_metrics = self.generator_step(generator_latents, shifts)
+        d_metrics = self.discriminator_step(
+            real_images, discriminator_latents, augmentations, r1_due
+        )
+        g_metrics = self.generator_step(generator_latents, augmentations)
         return d_metrics | g_metrics
 
-    def discriminator_step(self, real_images, latents, shifts=None, r1_due=False):
+    def discriminator_step(self, real_images, latents, augmentations=None, r1_due=False):
         """D's update, to minimise -log D(x) - log(1 - D(G(z))): real is 1, fake is 0.
 
         The fakes come from outside the tape: no gradient reaches G. `classic` makes them in
@@ -115,7 +123,9 @@ class GAN:
         """
         variables = variables_of(self.discriminator)
         fake_images = self._generate(latents, training=self.recipe.fakes_in_training_mode)
-        real_images, fake_images = (self._augment(x, shifts) for x in (real_images, fake_images))
+        real_images, fake_images = (
+            self._augment(images, augmentations) for images in (real_images, fake_images)
+        )
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             logits = self._discriminate(tf.concat([real_images, fake_images], 0))
@@ -136,7 +146,7 @@ class GAN:
             "gradient_norm/d": gradient_norm,
         }
 
-    def generator_step(self, latents, shifts=None):
+    def generator_step(self, latents, augmentations=None):
         """G's update, to minimise -log D(G(z)): its images should be labelled 1 by D.
 
         The gradient flows through D, but only G's variables are watched and updated: that is all
@@ -145,7 +155,7 @@ class GAN:
         variables = variables_of(self.generator)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            fake_images = self._augment(self._generate(latents, training=True), shifts)
+            fake_images = self._augment(self._generate(latents, training=True), augmentations)
             logits = self._discriminate(fake_images)
             loss = tf.reduce_mean(self._cross_entropy(tf.ones_like(logits), logits))
         loss_scale = self.g_optimizer.scale_loss(1.0)
@@ -153,8 +163,10 @@ class GAN:
         gradient_norm = apply_gradients(self.g_optimizer, gradients, self.generator)
         return {"loss/g": loss, "gradient_norm/g": gradient_norm}
 
-    def finish_step(self, ema_due):
-        """What follows the updates: the moving average, where it is due, and the count of steps."""
+    def finish_step(self, metrics, ema_due, augmenting):
+        """What follows the updates: augmentation is steered, the EMA moved, the step counted."""
+        if self.recipe.augment_target:
+            if_due(augmenting, functools.partial(self._steer, metrics), lambda: None)
         if self.recipe.averaging:
             update_ema(
                 self.ema_generator,
@@ -166,10 +178,18 @@ class GAN:
             )
         self.step.assign_add(1)
 
+    def _steer(self, metrics):
+        """Moves the probability of augmentation by how far D overfits."""
+        accuracy, target = metrics["accuracy/real"], self.recipe.augment_target
+        self.augment_probability.assign(
+            augmentation.steered(self.augment_probability, accuracy, target, self.config.batch)
+        )
+
     def due_at(self, step):
-        """Whether the step of that number adds R1, and whether it moves the EMA: scalar bools."""
-        recipe = self.recipe
-        return tf.equal(step % recipe.penalty_every, 0), tf.equal(step % recipe.averaging_every, 0)
+        """Whether the step of that number adds R1, moves the EMA, augments: scalar bools."""
+        r1_due = tf.equal(step % self.recipe.penalty_every, 0)
+        ema_due = tf.equal(step % self.recipe.averaging_every, 0)
+        return r1_due, ema_due, step >= self.augment_from
 
     def _generate(self, latents, *, training):
         """G(z): images `[B, H, W, C]` of latents `[B, 100]`."""
@@ -184,9 +204,9 @@ class GAN:
         """Binary cross-entropy `[B, 1]`; of logits, for a sigmoid that rounds to 0 has no log."""
         return tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
 
-    def _augment(self, images, shifts):
+    def _augment(self, images, augmentations):
         """What D sees of images, real or generated."""
-        return augmentation.translate(images, shifts, self.recipe.shift, self.recipe.shift_edge)
+        return augmentation.augment(images, augmentations, self.recipe)
 
     def _regularize(self, gradients, variables, real_images, loss_scale, due):
         """D's gradients, where `due` plus R1's."""
@@ -214,6 +234,12 @@ class GAN:
         networks = (self.generator, self.discriminator, self.ema_generator)
         owners = (*networks, self.d_optimizer, self.g_optimizer)
         return [variable for owner in owners for variable in owner.variables]
+
+    @property
+    def state(self):
+        """Every variable that a step changes."""
+        steered = [self.augment_probability] if self.recipe.augment_target else []
+        return [self.step, *steered, *self.variables]
 
     def non_finite_variable(self):
         """The path of a variable of the networks or optimizers that is NaN or infinite, or None."""

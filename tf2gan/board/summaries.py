@@ -24,6 +24,11 @@ DESCRIPTIONS = {
     "accuracy/fake": "the share of generated images that D classifies rightly",
     "gradient_norm/d": "the global norm of D's gradients",
     "gradient_norm/g": "the global norm of G's gradients",
+    "augmentation/probability": "of each kind of augmentation, where it is steered",
+    "augmentation/overfitting": "the mean sign of D's logits of real images as D sees them, by "
+    "which augmentation is steered; 1: D is always right about them",
+    "overfitting/held_out": "how far D overfits: 0 where it takes held-out images for as real as "
+    "training images, 1 where it takes them for generated ones",
     "speed/images_per_second": "real images trained on in a second",
     "quality/frechet": "Frechet distance of classifier features, of up to 10,000 generated and as "
     "many held-out images; lower is better",
@@ -57,6 +62,11 @@ CHARTS = {  # category: chart: tags
         "D's score of real and generated images": ["score/real", "score/fake"],
         "D's accuracy": ["accuracy/real", "accuracy/fake"],
         "gradient norms": ["gradient_norm/d", "gradient_norm/g"],
+        "D's overfitting": [
+            "overfitting/held_out",
+            "augmentation/overfitting",
+            "augmentation/probability",
+        ],
     },
     "Quality": {
         "Frechet distance and its floor": ["quality/frechet", "quality/frechet_floor"],
@@ -69,7 +79,23 @@ CHARTS = {  # category: chart: tags
         ],
     },
 }
+STEERED = ("augmentation/probability", "augmentation/overfitting")  # where augmentation is adaptive
+HELD_OUT = ("overfitting/held_out",)  # where there are held-out images
 OUTCOMES = ("quality/frechet", "quality/precision", "quality/recall", "speed/images_per_second")
+
+
+def charts_without(absent):
+    """`CHARTS` without some tags, and without charts that have no others."""
+    left = {
+        category: {
+            title: [tag for tag in tags if tag not in absent] for title, tags in charts.items()
+        }
+        for category, charts in CHARTS.items()
+    }
+    return {
+        category: {title: tags for title, tags in charts.items() if tags}
+        for category, charts in left.items()
+    }
 
 
 class Summaries:
@@ -106,8 +132,11 @@ class Summaries:
                 numbers = np.ravel(value)[:: 1 + np.size(value) // 100_000]
                 tf.summary.histogram(tag, numbers, description=DESCRIPTIONS.get(tag))
 
-    def begin(self, name, settings, graph):
-        """Writes what the run is: charts of several curves, an HParams row, the traced graph."""
+    def begin(self, name, settings, graph, absent=()):
+        """Writes what the run is: charts of several curves, an HParams row, the traced graph.
+
+        `absent` are tags that the run will not have.
+        """
         categories = [
             layout_pb2.Category(
                 title=category,
@@ -121,7 +150,7 @@ class Summaries:
                     for title, tags in charts.items()
                 ],
             )
-            for category, charts in CHARTS.items()
+            for category, charts in charts_without(absent).items()
         ]
         layout = custom_scalar.pb(layout_pb2.Layout(category=categories))
         with self._writer.as_default(0):

@@ -19,7 +19,7 @@ from tf2gan.runs.folders import (
 from tf2gan.runs.sources import find_start, load_start
 from tf2gan.settings.config import TrainConfig, flag, flags_of
 from tf2gan.settings.fields import type_of
-from tf2gan.settings.recipes import help_text, read_changes
+from tf2gan.settings.recipes import help_text, read_changes, why_chosen
 from tf2gan.utils.command_line import Parser, import_tensorflow, run_command, typed
 from tf2gan.utils.errors import UsageError
 from tf2gan.utils.messages import shown
@@ -168,6 +168,8 @@ def show_plan(flags, given, config, data, start):
     if changed := given.changed():
         print("settings: " + ", ".join(f"{flag(name)} {value}" for name, value in changed.items()))
     print(f"plan: {total_steps(config, data)} steps, {config.title}")
+    for line in why_chosen(config, len(data.images)):
+        print(line)
     if flags.out:
         write_images(flags.out, data.images[:PREVIEWED])
         print(flags.out)

@@ -6,11 +6,15 @@ from tf2gan.networks.models import LATENT_SIZE
 
 # What a draw is for: two uses of one seed never share a latent.
 DISCRIMINATOR, GENERATOR, SAMPLES, CALIBRATION = 0, 1, 2, 3
+OTHER_AUGMENTATION = -(2**40)  # below those of translation, whatever the step
 PHILOX = 1  # its number among TensorFlow's generators
 
 
 def number_of(index, use):
-    """The number of a draw, int64: of step or block `index`, for a use. Shifts have -1 - step."""
+    """The number of a draw, int64: of step or block `index`, for a use.
+
+    Augmentation has negative ones: translation -1 - step, all else `OTHER_AUGMENTATION` - step.
+    """
     return tf.cast(index, tf.int64) * 4 + use
 
 

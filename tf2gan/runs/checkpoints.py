@@ -21,7 +21,7 @@ DAMAGED = (tf.errors.OpError, AssertionError, ValueError, LookupError, DecodeErr
 
 
 class Checkpoints:
-    """The checkpoints of one run: both networks, both optimizers, the step; and the best networks.
+    """The checkpoints of one run: all that its next step depends on; and the best networks.
 
     Args:
       gan: a `tf2gan.gan.GAN`.
@@ -33,13 +33,16 @@ class Checkpoints:
         check_plain(run)
         self._gan = gan
         self._run = Path(run)
+        own = {"averaged_generator": gan.ema_generator} if gan.recipe.averaging else {}
+        if gan.recipe.augment_target:
+            own["augment_probability"] = gan.augment_probability
         self._checkpoint = tf.train.Checkpoint(
             generator=gan.generator,
             discriminator=gan.discriminator,
             d_optimizer=gan.d_optimizer,
             g_optimizer=gan.g_optimizer,
             step=gan.step,
-            **({"averaged_generator": gan.ema_generator} if gan.recipe.averaging else {}),
+            **own,
         )
         self._folder = self._run / "checkpoints"
         self._manager = _manager(self._checkpoint, self._folder, keep)

@@ -68,8 +68,17 @@ def shape_of(path, image_size=None):
     pixels. The original's, where the file holds no such arrays: `load_weights` says what is wrong.
     """
     shapes = _shapes_in(path)
-    pixels = [shape[1] // 8 for shape in shapes if len(shape) == 2 and shape[0] == 1024 < shape[1]]
-    channels = [shape[3] for shape in shapes if len(shape) == 4 and shape[:3] == (5, 5, 64)]
+    kernels = [shape for shape in shapes if len(shape) == 4 and shape[:2] == (5, 5)]
+    # One for each doubling beyond the original's two; an optimizer's arrays have the same shapes.
+    base = next((shape[2] for shape in kernels if shape[2] > shape[3] == 64), 128)
+    further = kernels.count((5, 5, 64, 64)) // max(1, kernels.count((5, 5, base, 64)))
+    doubled = 4 ** (2 + further)
+    pixels = [
+        shape[1] // base * doubled
+        for shape in shapes
+        if len(shape) == 2 and shape[0] == 1024 < shape[1]
+    ]
+    channels = [shape[3] for shape in kernels if shape[2] == 64]
     channels = next((count for count in channels if count in (1, 3)), 1)
     if told := _size_told_by(path):
         return told, channels
@@ -88,10 +97,11 @@ def _size_told_by(path):
     try:
         with zipfile.ZipFile(path) as archive, archive.open("config.json") as file:
             layers = json.loads(file.read(CONFIG_MOST))["config"]["layers"]
-        reshape = next(layer for layer in layers if layer["class_name"] == "Reshape")
-        height, width, _ = reshape["config"]["target_shape"]
-        return read_size((4 * height, 4 * width))
-    except (*NO_ZIP, LookupError, TypeError, StopIteration, UsageError):
+        classes = [layer["class_name"] for layer in layers]
+        height, width, _ = layers[classes.index("Reshape")]["config"]["target_shape"]
+        doubled = 2 ** classes.count("UpSampling2D")
+        return read_size((doubled * height, doubled * width))
+    except (*NO_ZIP, LookupError, TypeError, ValueError, UsageError):
         return None
 
 

@@ -17,8 +17,9 @@ from tf2gan.settings.recipes import (
     RECIPES_OF_0_1,
     Recipe,
     differences,
+    settle,
 )
-from tf2gan.settings.sizes import COLOR_MODES, MODE_OF, read_size, size_text
+from tf2gan.settings.sizes import COLOR_MODES, MODE_OF, SIZES, read_size, size_text
 from tf2gan.utils.errors import Tf2ganError, UsageError
 
 PRETRAINED = ("mnist",)  # the data whose trained networks come with the package
@@ -55,7 +56,7 @@ class TrainConfig:
     )
     image_size: str | int | tuple[int, int] | None = setting(
         None,
-        "N or HxW pixels, multiples of 4 from 12 to 128, that images are brought to "
+        f"N or HxW pixels that images are brought to: {SIZES} "
         "(default: 28 for pictures; arrays keep their own)",
     )
     color_mode: str | None = setting(
@@ -144,6 +145,7 @@ class TrainConfig:
         for field in flags_of(self):
             if field.name != "image_size":
                 check(field, getattr(self, field.name))
+        derived["recipe_values"] = settle(self.recipe, self.recipe_values, self.size, self.channels)
         if self.image_size and self.recipe_values.shift >= min(self.image_size) / 2:
             raise UsageError(
                 f"shift is {self.recipe_values.shift}; the most is "
@@ -182,10 +184,13 @@ class TrainConfig:
         """
         batches = max(1, len(data.images) // self.batch)
         default = max(EPOCHS[self.recipe], math.ceil(LEAST_STEPS[self.recipe] / batches))
+        size, channels = data.image_size, data.channels
+        values = settle(self.recipe, self.recipe_values, size, channels, len(data.images))
         return dataclasses.replace(
             self,
-            image_size=data.image_size,
-            color_mode=MODE_OF[data.channels],
+            recipe_values=values,
+            image_size=size,
+            color_mode=MODE_OF[channels],
             data_fingerprint=data.fingerprint,
             epochs=self.epochs or default,
         )
@@ -193,7 +198,8 @@ class TrainConfig:
     @property
     def title(self) -> str:
         """The recipe, and what was set otherwise."""
-        changed = differences(self.recipe, self.recipe_values)
+        count = (self.data_fingerprint or {}).get("images")
+        changed = differences(self.recipe, self.recipe_values, self.size, self.channels, count)
         return self.recipe + (f" with {changed}" if changed else "")
 
     def changed(self) -> dict:

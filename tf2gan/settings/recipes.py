@@ -1,11 +1,16 @@
 """How the networks are trained: the original's recipe, and a better one. Standard library only."""
 
 import dataclasses
+import math
 import textwrap
 
 from tf2gan.settings.fields import check, describe, read, setting, type_of
+from tf2gan.settings.sizes import doublings, size_text
 from tf2gan.utils.errors import UsageError
 from tf2gan.utils.messages import nearest
+
+AUGMENTATION = ("shift", "mirror", "zoom", "rotation", "color", "cutout")  # its kinds
+WITH_EDGES = ("shift", "zoom", "rotation")  # of these, those that leave gaps
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,8 +19,15 @@ class Recipe:
 
     The defaults are the original's. A run's `config.json` holds all of them, so one that is added
     here must have a default that changes nothing: it is what older runs are read with.
+
+    Attributes:
+      given: the names of those that were set by hand, where the others may still be chosen for the
+        images; None where nothing is to be chosen.
+      chosen: the names of those that were chosen for the images.
     """
 
+    given = None
+    chosen = ()
     optimizer: str = setting(
         "sgd",
         "stochastic gradient descent with momentum, the original's, or Adam (Kingma & Ba 2015)",
@@ -96,13 +108,68 @@ class Recipe:
         at_least=0,
         at_most=63,
     )
+    shift_edge: str = setting(
+        "wrap",
+        "what fills the gaps that translation, zoom and rotation leave: wrap, what lies at the "
+        "other edge; mirror, what lies beside it",
+        choices=("wrap", "mirror"),
+        needs=WITH_EDGES,
+    )
+    mirror: bool = setting(
+        False, "augmentation: half of the images are flipped left to right; not for letters"
+    )
+    zoom: float = setting(
+        0.0,
+        "augmentation: images are larger or smaller by up to so much; 0: none",
+        unit="of their size",
+        at_least=0,
+        at_most=1,
+    )
+    rotation: float = setting(
+        0.0,
+        "augmentation: images are rotated by up to so much either way; 0: none",
+        unit="degrees",
+        at_least=0,
+        at_most=180,
+    )
+    color: float = setting(
+        0.0,
+        "augmentation: brightness, saturation and contrast change by up to so much; 1 is as in "
+        "Zhao et al. (2020); 0: none",
+        at_least=0,
+        at_most=1,
+    )
+    cutout: float = setting(
+        0.0,
+        "augmentation: a rectangle of so much of the height and width is grey (DeVries & Taylor "
+        "2017); 0: none",
+        unit="of the image",
+        at_least=0,
+        at_most=0.9,
+    )
+    augment_probability: float = setting(
+        1.0,
+        "of each kind of augmentation, for each image by itself",
+        at_least=0,
+        at_most=1,
+        needs=AUGMENTATION,
+    )
+    augment_target: float = setting(
+        0.0,
+        "adaptive augmentation (Karras et al. 2020): the probability, 0 at first, rises while D is "
+        "right about real images more often than this, and falls otherwise (its right ones less "
+        "its wrong ones, as a share); 0: fixed",
+        at_least=0,
+        at_most=0.99,
+        needs=AUGMENTATION,
+    )
     shift_after: float = setting(
         0.0,
         "before augmentation starts: D learns sooner without, before it could overfit",
         unit="of the run",
         at_least=0,
         at_most=1,
-        needs=("shift", "more than 0"),
+        needs=AUGMENTATION,
     )
     shift_from_epoch: int = setting(
         0,
@@ -111,14 +178,7 @@ class Recipe:
         unit="epochs",
         at_least=0,
         at_most=1_000_000,
-        needs=("shift", "more than 0"),
-    )
-    shift_edge: str = setting(
-        "wrap",
-        "what fills the gap that translation leaves: wrap, what left at the other edge; mirror, "
-        "what lies beside it",
-        choices=("wrap", "mirror"),
-        needs=("shift", "more than 0"),
+        needs=AUGMENTATION,
     )
     averaging: float = setting(
         0.0,
@@ -150,11 +210,29 @@ class Recipe:
             _check_name(name)
         changed = dataclasses.replace(self, **changes)
         for name in changes:
-            other, wanted = HYPERPARAMETERS[name].metadata["needs"] or (name, None)
-            found = getattr(changed, other)
-            if wanted and not (found == wanted or wanted == "more than 0" and found):
-                raise UsageError(f"{name} does nothing where {other} is {found}; set {other} too")
+            changed._check_needs(name)
+        vars(changed)["given"] = frozenset(changes)
         return changed
+
+    def _check_needs(self, name):
+        """Refuses a hyperparameter that does nothing beside the others."""
+        needs = HYPERPARAMETERS[name].metadata["needs"]
+        if name == "augment_probability" and self.augment_target:
+            raise UsageError(f"{name} does nothing where augment_target is {self.augment_target}")
+        if needs in (AUGMENTATION, WITH_EDGES):
+            if not any(getattr(self, kind) for kind in needs):
+                kinds = f"{', '.join(needs[:-1])} or {needs[-1]}"
+                raise UsageError(f"{name} does nothing without {kinds}; set one of them too")
+        elif needs:
+            other, wanted = needs
+            found = getattr(self, other)
+            if not (found == wanted or wanted == "more than 0" and found):
+                raise UsageError(f"{name} does nothing where {other} is {found}; set {other} too")
+
+    @property
+    def augments(self):
+        """Whether there is augmentation of any kind."""
+        return any(getattr(self, kind) for kind in AUGMENTATION)
 
 
 HYPERPARAMETERS = {field.name: field for field in dataclasses.fields(Recipe)}
@@ -191,6 +269,86 @@ EPOCHS = {"classic": 30, "modern": 10}  # unless --epochs or --steps says otherw
 LEAST_STEPS = {"classic": 0, "modern": 10_000}  # then; small sets are passed over more often
 
 
+FEW = 20_000  # images; of fewer, each is seen 16 times or more in `modern`'s default length
+WEAK = {
+    "zoom": 0.1,
+    "rotation": 10.0,
+}  # neither flips nor recolours: digits and letters have a side
+VERY_FEW = 1_000  # images; of fewer, the networks may learn copies of them
+
+
+def chosen_for(recipe, size, channels, count):
+    """What `modern` chooses for images: {hyperparameter: (value, why)}.
+
+    At 28x28 grey, and with many images, nothing: its own values were found there.
+
+    Args:
+      recipe: its name; `classic` chooses nothing.
+      size: (height, width) in pixels.
+      channels: 1 or 3.
+      count: of training images; None where it is not known yet.
+    """
+    chosen = {}
+    if recipe != "modern":
+        return chosen
+    numbers = size[0] * size[1] * channels
+    if numbers != 28 * 28:
+        # In proportion D learns too slowly: docs/experiments.md.
+        weight = float(f"{RECIPES['modern'].gradient_penalty * math.sqrt(numbers / 784):.2g}")
+        chosen["gradient_penalty"] = weight, f"{numbers} values an image"
+    if doublings(size) > 2:
+        why = f"{size_text(size)} (at higher rates the deeper networks saturate)"
+        chosen["d_learning_rate"] = 0.0001, why
+        chosen["g_learning_rate"] = 0.0004, why
+    if count is not None and count < FEW:
+        why = f"{count} images (the discriminator would overfit)"
+        values = {"shift": max(2, min(size) // 8), "shift_edge": "mirror", **WEAK}
+        for name, value in {**values, "augment_target": 0.6, "shift_from_epoch": 0}.items():
+            chosen[name] = value, why
+    return chosen
+
+
+def settle(recipe, values, size, channels, count=None):
+    """A recipe's values with what it chooses for the images, but for what was set by hand.
+
+    Args:
+      recipe: its name.
+      values: a `Recipe`.
+      size, channels, count: as in `chosen_for`; with a count all is settled for good.
+    """
+    if values.given is None:
+        return values
+    given = values.given
+    if "augment_probability" in given:
+        given |= {"augment_target"}
+    if "shift" in given:  # who sets it, to 0 for one, has thought of augmentation
+        given |= {*WEAK, "shift_edge", "augment_target", "shift_from_epoch"}
+    chosen = chosen_for(recipe, size, channels, count)
+    chosen = {name: value for name, (value, _) in chosen.items() if name not in given}
+    by_hand = {name: getattr(values, name) for name in values.given}
+    settled = dataclasses.replace(RECIPES[recipe], **by_hand, **chosen)
+    vars(settled)["given"] = values.given if count is None else None
+    vars(settled)["chosen"] = tuple(chosen)
+    return settled
+
+
+def why_chosen(config, count):
+    """Lines that say what the recipe of a `TrainConfig` chose for its images, and why."""
+    reasons = {}
+    for name, (value, why) in chosen_for(
+        config.recipe, config.size, config.channels, count
+    ).items():
+        if name in config.recipe_values.chosen:
+            reasons.setdefault(why, []).append(f"{name}={value}")
+    lines = [f"chosen for {why}: {', '.join(values)}" for why, values in reasons.items()]
+    if count < VERY_FEW:
+        lines.append(
+            f"{count} images may be memorised: compare samples/nearest in TensorBoard, each sample "
+            "beside its nearest training image"
+        )
+    return lines
+
+
 def read_changes(words):
     """The dict that `NAME=VALUE` words stand for, each checked by itself."""
     changes = {}
@@ -212,9 +370,12 @@ def _check_name(name):
         raise UsageError(f"a recipe has no hyperparameter {name!r}{hint}")
 
 
-def differences(recipe, values):
-    """`NAME=VALUE, …` of what is not the named recipe's own; empty for the recipe itself."""
-    own = RECIPES[recipe]
+def differences(recipe, values, size, channels, count=None):
+    """`NAME=VALUE, …` of what is not the recipe's own choice for images; empty where all is.
+
+    The arguments are those of `settle`.
+    """
+    own = settle(recipe, RECIPES[recipe].with_changes({}), size, channels, count)
     changed = {name: getattr(values, name) for name in HYPERPARAMETERS}
     return ", ".join(f"{n}={v}" for n, v in changed.items() if v != getattr(own, n))
 

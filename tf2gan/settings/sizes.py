@@ -4,7 +4,9 @@ import re
 
 from tf2gan.utils.errors import UsageError
 
-LEAST, MOST, MULTIPLE = 12, 128, 4  # pixels a side; D's two poolings and valid convolution need 12
+LEAST, MOST = 12, 128  # pixels a side; D's poolings and valid convolution need 12
+DEEPER = (48 * 48, 96 * 96)  # pixels; from each on, the networks have one more doubling and pooling
+SIZES = "multiples of 4 from 12 to 128, of 8 from 48x48 pixels on, of 16 from 96x96"
 COLOR_MODES = {"grayscale": 1, "rgb": 3}  # Keras' words: channels
 MODE_OF = {channels: mode for mode, channels in COLOR_MODES.items()}
 
@@ -20,14 +22,23 @@ def read_size(value):
     return size
 
 
+def doublings(size):
+    """How often the generator doubles its base, and the discriminator pools, for (H, W).
+
+    Twice in the original, whose base is a quarter of the image. Larger images have more, so that
+    the base stays at about 6 to 12 pixels: the Dense layer at it holds most of the weights.
+    """
+    return 2 + sum(size[0] * size[1] >= pixels for pixels in DEEPER)
+
+
 def check_size(size, what):
     """Raises `UsageError`, with the nearest sizes that fit, unless the networks take `size`."""
-    if not all(LEAST <= side <= MOST and side % MULTIPLE == 0 for side in size):
-        lower, upper = (tuple(_fitting(side, up) for side in size) for up in (False, True))
-        nearest = " or ".join(dict.fromkeys(map(size_text, (lower, upper))))
+    if not _fits(size):
+        nearest = (_fitting(size, up) for up in (False, True))
+        nearest = " or ".join(dict.fromkeys(map(size_text, nearest)))
         raise UsageError(
-            f"{what} is {size_text(size)}; height and width must be multiples of {MULTIPLE} "
-            f"from {LEAST} to {MOST}: the nearest is {nearest}"
+            f"{what} is {size_text(size)}; height and width must be {SIZES}: "
+            f"the nearest is {nearest}"
         )
 
 
@@ -36,5 +47,16 @@ def size_text(size):
     return f"{size[0]}x{size[1]}"
 
 
-def _fitting(side, up):
-    return min(max((side + (MULTIPLE - 1) * up) // MULTIPLE * MULTIPLE, LEAST), MOST)
+def _fits(size):
+    multiple = 2 ** doublings(size)
+    return all(LEAST <= side <= MOST and side % multiple == 0 for side in size)
+
+
+def _fitting(size, up):
+    """The largest size that fits and is no larger, or the smallest that is no smaller."""
+    for multiple in (4, 8, 16):
+        rounded = ((side + (multiple - 1) * up) // multiple * multiple for side in size)
+        found = tuple(min(max(side, -(-LEAST // multiple) * multiple), MOST) for side in rounded)
+        if _fits(found):
+            break
+    return found

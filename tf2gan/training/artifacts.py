@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf2gan
-from tf2gan.board.summaries import drop_after, summary_text
+from tf2gan.board.summaries import HELD_OUT, STEERED, drop_after, summary_text
 from tf2gan.data.images import FILE_SUFFIXES, read_png, tile_grid, write_gif, write_png
 from tf2gan.gan import METRICS
 from tf2gan.runs.checkpoints import best_figures
@@ -22,7 +22,12 @@ from tf2gan.sampling.sampler import Sampler, plain
 from tf2gan.utils.files import PARTIAL, replacing
 
 FIXED_SAMPLES = 64
-OF_STEPS = (*METRICS, "speed/images_per_second", "samples/fixed")  # tags that no evaluation writes
+OF_STEPS = (  # tags that no evaluation writes
+    *METRICS,
+    "speed/images_per_second",
+    "samples/fixed",
+    *STEERED,
+)
 TIMELAPSE_FRAMES = 60  # at most: a megabyte or so
 
 
@@ -71,7 +76,10 @@ def begin(gan, data, run, summaries, graph):
         "seed": config.seed,
         **dataclasses.asdict(config.recipe_values),
     }
-    summaries.begin(run.name, settings, graph)
+    steered = config.recipe_values.augment_target
+    held_out = data.test_count and config.evaluate_every != 0
+    absent = (() if steered else STEERED) + (() if held_out else HELD_OUT)
+    summaries.begin(run.name, settings, graph, absent)
 
 
 def end(gan, run, summaries, evaluation, quality, speed=None):

@@ -47,6 +47,7 @@ class Evaluation:
         )  # D's scores would double it again
         held_out = data.images if data.test_images is None else data.test_images
         self._real = subset(held_out, SCORED)
+        self._trained_on = None if data.test_images is None else subset(data.images, SCORED)
         self._ruler = ruler
 
     def at(self, step):
@@ -78,6 +79,10 @@ class Evaluation:
     def _show_scores(self, samples, step):
         fake = self._sampler.scores(samples)
         real = self._sampler.scores(self._real)
+        if self._trained_on is not None:
+            trained_on = self._sampler.scores(self._trained_on)
+            overfitting = overfitting_of(trained_on, real, fake)
+            self._summaries.scalars({"overfitting/held_out": overfitting}, step)
         best = np.argsort(-fake, kind="stable")
         self._summaries.grid("samples/nice", samples[best[:SHOWN]], step)
         self._summaries.grid("samples/worst", samples[best[-SHOWN:]], step)
@@ -114,3 +119,15 @@ class Evaluation:
         names = self._ruler.class_names
         classes = [names[number] if names else "" for number in probabilities.argmax(1)]
         write_projector(run, features, list(zip(kinds, classes, strict=True)), images)
+
+
+def overfitting_of(trained_on, held_out, generated):
+    """How far D overfits, by its logits: 0 where held-out images are to it as training images are.
+
+    1 where they are to it as generated ones are (Karras et al. 2020); within -1 and 1, and 0 where
+    it tells training images and generated ones apart by less than a tenth.
+    """
+    distance = float(np.mean(trained_on) - np.mean(generated))
+    if distance < 0.1:
+        return 0.0
+    return float(np.clip((np.mean(trained_on) - np.mean(held_out)) / distance, -1, 1))

@@ -13,7 +13,7 @@ from tf2gan.devices import strategy as strategies
 from tf2gan.devices.precision import choose_dtype, computing_gpus
 from tf2gan.gan import GAN
 from tf2gan.settings.config import TrainConfig
-from tf2gan.settings.recipes import SAID
+from tf2gan.settings.recipes import SAID, why_chosen
 from tf2gan.training.runner import Runner
 from tf2gan.utils.errors import Tf2ganError
 from tf2gan.utils.files import locked
@@ -74,6 +74,8 @@ def say_how(job, runner):
     """Prints what is trained, and how it is computed."""
     gan = runner.gan
     print(f"{job.data.line()}\nrecipe {job.config.title}: {SAID[job.config.recipe]}")
+    for line in why_chosen(job.config, len(job.data.images)):
+        print(line)
     print(
         f"start-up {time.perf_counter() - job.started:.1f} s; "
         f"{strategies.describe(job.strategy)}"

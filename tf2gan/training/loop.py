@@ -227,7 +227,7 @@ def _train_as_worker(job):
     """What a machine that is not the chief does: the chief's windows, from the chief's state."""
     try:
         runner = job.build()
-        replicas.take_from_chief([runner.gan.step, *runner.gan.variables], job.strategy)
+        replicas.take_from_chief(runner.gan.state, job.strategy)
         print("training; the chief alone shows and saves", flush=True)
         with StopSignals() as stop:
             for window in windows(job.config, job.data, int(runner.gan.step.numpy())):
@@ -261,5 +261,5 @@ def _restore_or_begin(run, job, runner, checkpoints):
             runner.gan.set_weights(*(job.weights or load_start(job.config, start)))
             checkpoints.save()  # what they came from may be gone when the run is resumed
             print(f"starts from the networks of {job.config.start_from}")
-    replicas.take_from_chief([runner.gan.step, *runner.gan.variables], job.strategy)
+    replicas.take_from_chief(runner.gan.state, job.strategy)
     return step

@@ -15,8 +15,15 @@ from tf2gan.data.images import to_unit
 from tf2gan.devices.replicas import on_slices, synchronise_batch_statistics
 from tf2gan.devices.strategy import choose_jit
 from tf2gan.gan import METRICS
-from tf2gan.networks.augmentation import draw_shifts
-from tf2gan.networks.latents import DISCRIMINATOR, GENERATOR, latents_of, number_of, philox_key
+from tf2gan.networks import augmentation
+from tf2gan.networks.latents import (
+    DISCRIMINATOR,
+    GENERATOR,
+    OTHER_AUGMENTATION,
+    latents_of,
+    number_of,
+    philox_key,
+)
 from tf2gan.networks.models import LATENT_SIZE
 from tf2gan.utils.errors import brief
 
@@ -67,11 +74,16 @@ class Runner:
           rows: int32 `[steps, B]`, which images make each batch.
 
         Returns:
-          A dict of numbers: the mean of each of the step's metrics over the window.
+          A dict of numbers: the mean of each of the step's metrics over the window; where
+          augmentation is steered, its probability after it, and by what it is steered: the mean
+          sign of D's logits of real images, 1 where D is always right about them.
         """
         self.whole = False
         metrics = {tag: float(value) for tag, value in self.graph_function(images, rows).items()}
         self.whole = True
+        if self.gan.recipe.augment_target:
+            metrics["augmentation/probability"] = float(self.gan.augment_probability.numpy())
+            metrics["augmentation/overfitting"] = 2 * metrics["accuracy/real"] - 1
         return metrics
 
     def _window(self, images, rows):
@@ -85,20 +97,22 @@ class Runner:
         def one_step(index, totals):
             with tf.device("CPU:0"):
                 step = first + tf.cast(index, tf.int64)
-                r1_due, ema_due = gan.due_at(step)
-                augmenting = step >= gan.augment_from
+                r1_due, ema_due, augmenting = gan.due_at(step)
             pixels = from_words(tf.gather(words, rows[index]), images.shape[1:])
-            d_key, g_key, shift_key = ([part[index, i] for part in keys] for i in range(3))
+            d_key, g_key, *augmentation_keys = (
+                [part[index, i] for part in keys] for i in range(keys[0].shape[1])
+            )
             batches = [
                 to_unit(tf.cast(pixels, tf.float32)),
                 latents_of(d_key, gan.config.batch),
                 latents_of(g_key, gan.config.batch),
             ]
-            batches += [self._shifts(shift_key, augmenting)] if gan.recipe.shift else []
+            if augmentation.columns(gan.recipe):
+                batches += [self._augmentations(augmentation_keys, augmenting)]
             metrics = self._update_both(batches, r1_due)
             if set(metrics) != set(METRICS):  # one that is new would be lost without a word
                 raise ValueError(f"a step returns {sorted(metrics)}, not tf2gan.gan.METRICS")
-            gan.finish_step(ema_due)
+            gan.finish_step(metrics, ema_due, augmenting)
             return index + 1, {name: totals[name] + metrics[name] for name in METRICS}
 
         zeros = {name: tf.constant(0.0) for name in METRICS}
@@ -128,7 +142,8 @@ class Runner:
         count, latents = config.batch, (config.batch, LATENT_SIZE)
         shapes = [(count, *config.size, config.channels), latents, latents]
         batches = [tf.TensorSpec(shape) for shape in shapes]
-        batches += [tf.TensorSpec((count, 2))] if recipe.shift else []
+        columns = augmentation.columns(recipe)
+        batches += [tf.TensorSpec((count, columns))] if columns else []
         # TensorFlow would find the device by a draw, which determinism forbids without a seed.
         with self.strategy.scope():
             device = tf.zeros(()).device
@@ -143,23 +158,32 @@ class Runner:
         return None
 
     def _keys(self, first, count):
-        """The keys of a window's draws, for D, G and shifts: two tensors `[steps, 3, n]`."""
+        """The keys of a window's draws, for D, G and augmentation: two tensors `[steps, uses, n]`.
+
+        Translation has draws of its own: those of runs that have nothing else stay as they were.
+        """
         steps = first + tf.range(tf.cast(count, tf.int64))
-        # Those of shifts are negative, as no latent's are.
-        latents = [number_of(steps, use) for use in (DISCRIMINATOR, GENERATOR)]
-        numbers = tf.stack([*latents, -1 - steps], 1)
+        # Those of augmentation are negative, as no latent's are.
+        numbers = [number_of(steps, use) for use in (DISCRIMINATOR, GENERATOR)]
+        numbers += [-1 - steps, OTHER_AUGMENTATION - steps]
+        numbers = tf.stack(numbers, 1)
         parts = tf.map_fn(
             functools.partial(philox_key, self.gan.config.seed),
             tf.reshape(numbers, (-1,)),
             fn_output_signature=(tf.uint64, tf.uint64),
         )
-        return [tf.reshape(part, (-1, 3, size)) for part, size in zip(parts, (1, 2), strict=True)]
+        uses = numbers.shape[1]
+        return [
+            tf.reshape(part, (-1, uses, size)) for part, size in zip(parts, (1, 2), strict=True)
+        ]
 
-    def _shifts(self, key, augmenting):
-        """How far each image of a step is translated, `[B, 2]`; 0 before augmentation starts."""
-        count, reach = self.gan.config.batch, self.gan.recipe.shift
+    def _augmentations(self, keys, augmenting):
+        """How each image of a step is augmented; not at all before augmentation starts."""
+        gan, count = self.gan, self.gan.config.batch
         return tf.cond(
-            augmenting, lambda: draw_shifts(key, count, reach), lambda: tf.zeros((count, 2))
+            augmenting,
+            lambda: augmentation.draw(*keys, count, gan.recipe, gan.augment_probability),
+            lambda: augmentation.unchanged(count, gan.recipe),
         )
 
 
