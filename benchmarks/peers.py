@@ -160,7 +160,7 @@ def adaptive(data):
 
     def augmented(images, step):
         keys = philox_key(0, step), philox_key(1, step)
-        numbers = augmentation.draw(*keys, batch, changes, tf.minimum(probability, 0.999))
+        numbers = augmentation.draw(*keys, count=batch, recipe=changes, probability=probability)
         return augmentation.augment(images, numbers, changes)
 
     @tf.function

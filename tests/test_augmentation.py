@@ -50,7 +50,7 @@ def images_of(count, height, width, channels):
 def drawn(recipe, count=4000, step=3, probability=None):
     keys = philox_key(0, -1 - step), philox_key(0, -1000 - step)
     chance = recipe.augment_probability if probability is None else probability
-    return draw(*keys, count, recipe, chance).numpy()
+    return draw(*keys, count=count, recipe=recipe, probability=chance).numpy()
 
 
 @pytest.mark.parametrize("shape", [(12, 16, 3), (28, 28, 1)])

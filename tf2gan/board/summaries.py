@@ -24,9 +24,9 @@ DESCRIPTIONS = {
     "accuracy/fake": "the share of generated images that D classifies rightly",
     "gradient_norm/d": "the global norm of D's gradients",
     "gradient_norm/g": "the global norm of G's gradients",
-    "augmentation/probability": "of each kind of augmentation, where it is steered",
-    "augmentation/overfitting": "the mean sign of D's logits of real images as D sees them, by "
-    "which augmentation is steered; 1: D is always right about them",
+    "augmentation/probability": "the probability of each kind of augmentation",
+    "augmentation/overfitting": "the mean sign of D's logits of real images as D sees them, which "
+    "adaptive augmentation follows; 1: D is always right about them",
     "overfitting/held_out": "how far D overfits: 0 where it takes held-out images for as real as "
     "training images, 1 where it takes them for generated ones",
     "speed/images_per_second": "real images trained on in a second",

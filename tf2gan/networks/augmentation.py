@@ -18,6 +18,7 @@ from tf2gan.settings.recipes import AUGMENTATION
 DOWN, RIGHT, MATRIX, BRIGHTNESS, SATURATION, CONTRAST = 0, 1, slice(2, 6), 6, 7, 8
 CENTRE = slice(9, 11)
 NONE = (0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0, 1.0, -9.0, -9.0)  # what changes nothing
+OF_SHIFT = 2  # columns that translation alone takes
 UNTIL_ALL = 40_000  # images: how slowly a steered probability moves
 
 
@@ -37,7 +38,7 @@ def columns(recipe):
     partial = recipe.augment_target or recipe.augment_probability < 1
     shift_alone = not any(getattr(recipe, kind) for kind in AUGMENTATION if kind != "shift")
     if shift_alone and not partial:
-        return 2 if recipe.shift else 0
+        return OF_SHIFT if recipe.shift else 0
     return len(NONE) if recipe.augments else 0
 
 
@@ -74,16 +75,17 @@ def draw_shifts(key, count, reach):
     return tf.cast(pixels, tf.float32)  # integers go through the host of a GPU
 
 
-def draw(shift_key, key, count, recipe, probability):
+def draw(shift_key, key=None, *, count, recipe, probability):
     """The numbers of `count` images, float32 `[count, columns(recipe)]`, in `augment`'s columns.
 
     Args:
-      shift_key, key: of the translation, and of all else, from `philox_key`.
+      shift_key, key: of the translation, and of all else, from `philox_key`; translation alone
+        needs no second one.
       recipe: what is drawn, and from which range.
       probability: of each kind of augmentation, for each image by itself; a number or a scalar.
     """
     shifts = draw_shifts(shift_key, count, recipe.shift)
-    if columns(recipe) == 2:
+    if columns(recipe) == OF_SHIFT:
         return shifts
     uniform = tf.raw_ops.StatelessRandomUniformV2(
         shape=(count, 14), key=key[0], counter=key[1], alg=PHILOX

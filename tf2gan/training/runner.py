@@ -163,9 +163,11 @@ class Runner:
         Translation has draws of its own: those of runs that have nothing else stay as they were.
         """
         steps = first + tf.range(tf.cast(count, tf.int64))
-        # Those of augmentation are negative, as no latent's are.
+        # Those of augmentation are negative, as no latent's are; only what is drawn has one.
         numbers = [number_of(steps, use) for use in (DISCRIMINATOR, GENERATOR)]
-        numbers += [-1 - steps, OTHER_AUGMENTATION - steps]
+        columns = augmentation.columns(self.gan.recipe)
+        numbers += [-1 - steps] if columns else []
+        numbers += [OTHER_AUGMENTATION - steps] if columns > augmentation.OF_SHIFT else []
         numbers = tf.stack(numbers, 1)
         parts = tf.map_fn(
             functools.partial(philox_key, self.gan.config.seed),
@@ -182,7 +184,9 @@ class Runner:
         gan, count = self.gan, self.gan.config.batch
         return tf.cond(
             augmenting,
-            lambda: augmentation.draw(*keys, count, gan.recipe, gan.augment_probability),
+            lambda: augmentation.draw(
+                *keys, count=count, recipe=gan.recipe, probability=gan.augment_probability
+            ),
             lambda: augmentation.unchanged(count, gan.recipe),
         )
 
