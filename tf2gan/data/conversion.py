@@ -1,15 +1,15 @@
 """Values of any kind -> uint8; pictures of any mode and size -> the size and colour wanted."""
 
-import math
-
 import numpy as np
 from PIL import Image, ImageOps
 
+from tf2gan.data.cache import room
+from tf2gan.data.mapped import let_go
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.progress_bar import ProgressBar
 
 CHUNK = 1 << 24  # values worked on at a time: 128 MiB as doubles
-VALUES_MOST = 1 << 32  # of one array in memory: 4 GiB of pixels; a head that claims more is damaged
+VALUES_MOST = 1 << 32  # of one array that is read whole; a head that claims more is damaged
 MODES = {1: "L", 3: "RGB"}  # channels: Pillow's word
 # The ranges in which people keep pixels: lowest, highest, how far beyond them rounding and
 # interpolation may lead, what their highest value reaches at least, and (factor, offset) that bring
@@ -66,7 +66,7 @@ def to_uint8(images, scale):
         return images
     factor, offset = scale
     channels = min(images.shape[-1], 3)
-    pixels = _empty((*images.shape[:-1], channels))
+    pixels = room((*images.shape[:-1], channels))
     precision = np.float64 if images.dtype.itemsize > 4 else np.float32
     for rows in chunks(images):
         values = images[rows].astype(precision)
@@ -77,6 +77,7 @@ def to_uint8(images, scale):
             cover = values[..., 3:] / 255
             values = np.rint(values[..., :3] * cover + 255 * (1 - cover))
         pixels[rows] = values
+        let_go(pixels)
     return pixels
 
 
@@ -84,7 +85,7 @@ def resized(images, size, channels):
     """uint8 `[N, *size, channels]` of uint8 `[N, H, W, C]`, each as a picture would be."""
     if images.shape[1:] == (*size, channels):
         return images
-    pixels = _empty((len(images), *size, channels))
+    pixels = room((len(images), *size, channels))
     with ProgressBar("resizing images", len(images)) as bar:
         for image, row in zip(images, pixels, strict=True):
             picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
@@ -101,13 +102,3 @@ def fitted(picture, size, channels):
     if picture.size != (width, height):
         picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(picture).reshape(height, width, channels)
-
-
-def _empty(shape):
-    """Room for converted images; only bytes that need no conversion may exceed the memory."""
-    if math.prod(shape) > VALUES_MOST:
-        raise DataError(
-            f"images {list(shape)} are converted in memory, which is for at most {VALUES_MOST} "
-            "bytes; save them as uint8 in the size and colour wanted"
-        )
-    return np.empty(shape, np.uint8)

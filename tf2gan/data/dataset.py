@@ -9,7 +9,7 @@ import hashlib
 
 import numpy as np
 
-from tf2gan.data.mapped import blocks, check_unchanged
+from tf2gan.data.mapped import before_reading, blocks
 from tf2gan.settings.sizes import size_text
 
 BLOCK = 1024  # images hashed at once
@@ -123,7 +123,7 @@ def _looked_at(images):
         yield from blocks(images, BLOCK)
         return
     for row in np.unique(np.linspace(0, len(images) - 1, SPREAD).astype(int)):
-        check_unchanged(images)
+        before_reading(images)
         yield images[row]
 
 

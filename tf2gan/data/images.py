@@ -18,6 +18,7 @@ from tf2gan.utils.files import PARTIAL, check_can_be_made, replacing
 from tf2gan.utils.progress_bar import ProgressBar
 
 FILE_SUFFIXES = (".png", ".gif", ".npz", ".npy")  # of --out; anything else is a folder
+NEAREST_VALUES = 1 << 22  # compared at once: 16 MiB as floats
 OUT_FORMATS = ".png (one grid), .gif, .npz, .npy, or a folder (one PNG an image)"
 
 
@@ -76,13 +77,14 @@ def side_by_side(pictures):
     return np.concatenate([np.pad(p, ends) for p, ends in zip(pictures, below, strict=True)], 1)
 
 
-def nearest_images(images, picture, count, *, block=4096):
+def nearest_images(images, picture, count):
     """The images `[N, H, W, C]` with the least mean square from a picture `[H, W, C]`.
 
     Returns:
       (uint8 `[count, H, W, C]`, the roots of those mean squares `[count]`, 0 to 1), nearest first.
     """
     wanted = picture.reshape(-1).astype(np.float32)
+    block = max(1, NEAREST_VALUES // wanted.size)
     some = (part.reshape(-1, wanted.size) for part in blocks(images, block))
     squares = np.concatenate([np.mean((part - wanted) ** 2, 1) for part in some])
     nearest = np.argsort(squares, kind="stable")[:count]

@@ -5,8 +5,12 @@ import contextlib
 import dataclasses
 import os
 import re
+import time
 from pathlib import Path
 
+import numpy as np
+
+from tf2gan.data import cache
 from tf2gan.data.arrays import converted, fingerprint, from_arrays
 from tf2gan.data.files.archives import expand
 from tf2gan.data.files.entries import IDX_NAME, Entry, walk
@@ -26,7 +30,7 @@ from tf2gan.data.formats.webdataset import in_their_folders, is_webdataset, load
 from tf2gan.data.mnist import load_fashion_mnist, load_mnist
 from tf2gan.data.names import part_of, roles_of
 from tf2gan.utils.errors import DataError, UsageError
-from tf2gan.utils.messages import listed, reading, shown, warn
+from tf2gan.utils.messages import hearing, listed, reading, repeat, shown, warn
 
 NAMES = ("mnist", "fashion_mnist")  # of data sets that need no path
 ARRAYS = "arrays:"  # how `TrainConfig.data` begins where arrays were given; their hash follows
@@ -66,7 +70,42 @@ def load_data(source, image_size=None, color_mode=None, *, labels=None, label_co
         raise DataError(
             f"data {source!r} is no file or folder; give mnist, fashion_mnist or a path that exists"
         )
-    where, lost = shown(str(path)), []
+    where = shown(str(path))
+    how = [os.path.abspath(path), image_size, color_mode, labels, label_column]
+    with reading(where):
+        key, newest = cache.key_of(_files(path, is_folder, labels), how)
+    if kept := cache.load(key, where):
+        data, said = kept
+        repeat(said)
+        return dataclasses.replace(data, source=from_any_folder(source))
+    started = time.monotonic()
+    with hearing() as said:
+        data = _load_path(path, is_folder, where, wanted, of_pictures)
+    is_read = not isinstance(data.images, np.memmap) or cache.is_room(data.images)
+    if is_read and time.monotonic() - started > cache.KEPT_SECONDS:
+        with reading(where):
+            now = cache.key_of(_files(path, is_folder, labels), how)
+        if now == (key, newest):  # nothing changed while it was read
+            data = cache.keep(key, newest, data, said)
+    return dataclasses.replace(data, source=from_any_folder(source))
+
+
+def _files(path, is_folder, labels):
+    """All files that may be read for a source."""
+    if is_folder:
+        files = [entry.path for entry in walk(path)]
+    else:
+        entry = Entry(path.name, str(path), path=str(path))
+        beside = entry.kind == "idx" or is_records(entry)
+        files = [e.path for e in walk(path.resolve().parent, deep=False)] if beside else []
+        files.append(str(path))
+    if labels is not None and os.path.isfile(_absolute(labels)):
+        files.append(_absolute(labels))
+    return files
+
+
+def _load_path(path, is_folder, where, wanted, of_pictures):
+    lost = []
     with contextlib.ExitStack() as stack, reading(where):
         if is_folder:
             entries, name = list(walk(path, lost=lost)), path.resolve().name
@@ -80,7 +119,7 @@ def load_data(source, image_size=None, color_mode=None, *, labels=None, label_co
         else:
             entry = Entry(path.name, str(path), path=str(path))
             data = _load_file(entry, where, stack, wanted, of_pictures)
-    return dataclasses.replace(data, source=from_any_folder(source))
+    return data
 
 
 def load_training_data(config, data=None, *, resumed=False):

@@ -5,7 +5,6 @@
 
 import hashlib
 import math
-import os
 import zipfile
 from pathlib import Path
 
@@ -14,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from tf2gan.data import cache
 from tf2gan.data.images import to_unit
 from tf2gan.data.load import load_data
-from tf2gan.data.mapped import blocks, check_unchanged
+from tf2gan.data.mapped import before_reading, blocks
 from tf2gan.devices.precision import choose_dtype
 from tf2gan.networks.polyphase import forward
 from tf2gan.quality.clusters import cluster
@@ -60,7 +60,7 @@ class Classifier:
         """
         rows, found = np.arange(len(pixels)) if rows is None else rows, []
         for block in blocks(rows, BLOCK, "looking at images"):
-            check_unchanged(pixels)
+            before_reading(pixels)
             found.append(self._evaluate(pixels[block]))
         features, logits = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return features, tf.nn.softmax(logits).numpy()
@@ -141,7 +141,7 @@ def train_classifier(images, labels, classes, *, seed=0):
             if place == 0:
                 order = random.permutation(len(images))
             rows = np.sort(order[place : place + size])  # of a mapped file, as they lie there
-            check_unchanged(images)
+            before_reading(images)
             step(images[rows], labels[rows], random_transforms(random, size, images.shape[1:3]))
             bar.advance()
     return model
@@ -196,8 +196,7 @@ def _find(data):
     key = data.key
     path = MNIST_WEIGHTS
     if key != MNIST_KEY:
-        cache = Path(os.path.expanduser(os.environ.get("XDG_CACHE_HOME") or "~/.cache"))
-        path = cache / "tf2gan" / f"classifier-{key[:32]}.keras"
+        path = cache.folder() / f"classifier-{key[:32]}.keras"
     classes = len(data.class_names) if data.has_classes else CLUSTERS
     model = build_classifier(classes, data.image_size, data.channels)
     try:

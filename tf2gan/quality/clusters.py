@@ -3,7 +3,7 @@
 import numpy as np
 
 from tf2gan.data.dataset import subset
-from tf2gan.data.mapped import blocks, check_unchanged
+from tf2gan.data.mapped import before_reading, blocks
 
 FITTED = 20_000  # images that the centres are found from
 ROUNDS = 20
@@ -23,7 +23,7 @@ def cluster(images, count, *, seed=0):
     Returns:
       int64 `[N]`, from 0.
     """
-    check_unchanged(images)
+    before_reading(images)
     few = _small(subset(images, FITTED))
     random = np.random.Generator(np.random.Philox(seed))
     centres = few[random.choice(len(few), count, replace=False)]

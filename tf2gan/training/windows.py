@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf2gan.data.dataset import batch_rows, batches_per_epoch, total_steps
-from tf2gan.data.mapped import check_unchanged
+from tf2gan.data.mapped import before_reading, let_go
 
 MAPPED_BYTES = 1 << 28  # of a memory-mapped file, that a window reads at most
 
@@ -51,9 +51,11 @@ def windows(config, data, step):
         end = next_stop(step, total, *filter(None, cadences))
         rows = batch_rows(step, end - step, count=count, batch=config.batch, seed=order)
         if mapped:
-            check_unchanged(data.images)
-            own = np.arange(rows.size, dtype=np.int32).reshape(rows.shape)
-            return Window(end, data.images[rows.ravel()], own)
+            before_reading(data.images)
+            by_place = np.argsort(rows, axis=None)  # of a disk, which may seek slowly
+            read = data.images[rows.ravel()[by_place]]
+            let_go(data.images)
+            return Window(end, read, np.argsort(by_place).astype(np.int32).reshape(rows.shape))
         return Window(end, images, rows)
 
     with ThreadPoolExecutor(1) as reader:

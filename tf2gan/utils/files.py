@@ -54,3 +54,20 @@ def locked(path, *, wait):
             except OSError:
                 pass
         yield
+
+
+def try_lock(path):
+    """Opens a file to be read and written, and locks it until it is closed; None if it is locked.
+
+    Where there are no locks it is merely opened.
+    """
+    file = open(path, "r+b")
+    try:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError:
+        pass
+    return file

@@ -1,6 +1,7 @@
 """What is said in messages: one line, whatever a file is called and a parser stumbled over."""
 
 import contextlib
+import contextvars
 import difflib
 import sys
 
@@ -18,9 +19,39 @@ def reading(where, how="cannot be read"):
         raise DataError(f"{where} {how} ({brief(error)})") from error
 
 
+_heard = contextvars.ContextVar("heard", default=None)
+
+
 def warn(text):
     """One line on stderr."""
-    print(f"warning: {text}", file=sys.stderr)
+    _tell("stderr", f"warning: {text}")
+
+
+def say(text):
+    """One line on stdout."""
+    _tell("stdout", text)
+
+
+@contextlib.contextmanager
+def hearing():
+    """Yields a list that gets what is said in the body: [the stream's name, the line] each."""
+    token = _heard.set([])
+    try:
+        yield _heard.get()
+    finally:
+        _heard.reset(token)
+
+
+def repeat(said):
+    """Says once more what `hearing` heard."""
+    for stream, line in said:
+        _tell(stream, line)
+
+
+def _tell(stream, line):
+    print(line, file=getattr(sys, stream), flush=True)
+    if (heard := _heard.get()) is not None:
+        heard.append([stream, line])
 
 
 def shown(text):

@@ -4,7 +4,7 @@ import collections
 import os
 import re
 
-from tf2gan.utils.messages import listed, shown
+from tf2gan.utils.messages import listed, say, shown
 
 HELP = {  # suffix: what reads it, or what to do
     **dict.fromkeys((".heic", ".heif", ".hif"), "pip install pillow-heif"),
@@ -39,7 +39,7 @@ def tell_left_out(entries, lost=()):
     if lost:
         told.append(f"{len(lost)} links that lead nowhere ({listed(lost, 2)})")
     if told:
-        print(f"left out: {', '.join(told)}")
+        say(f"left out: {', '.join(told)}")
 
 
 def what_is_wrong(head):

@@ -5,7 +5,6 @@ import concurrent.futures
 import contextlib
 import io
 import logging
-import math
 import os
 import threading
 import warnings
@@ -13,10 +12,12 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from tf2gan.data.conversion import VALUES_MOST, fitted
+from tf2gan.data.cache import room
+from tf2gan.data.conversion import fitted
 from tf2gan.data.files.entries import PICTURE_MOST, picture_formats
 from tf2gan.data.files.left_out import what_is_wrong
-from tf2gan.settings.sizes import COLOR_MODES, size_text
+from tf2gan.data.mapped import let_go
+from tf2gan.settings.sizes import COLOR_MODES
 from tf2gan.utils.errors import DataError, brief
 from tf2gan.utils.messages import shown, warn
 from tf2gan.utils.progress_bar import ProgressBar
@@ -26,6 +27,7 @@ LARGE = 1 << 22  # pixels; larger pictures are decoded one at a time, to bound m
 HUGE = 1 << 24  # pixels; larger ones are shrunk by whole steps before anything else
 GZIP_MOST = 1 << 18  # bytes of a FITS that Pillow unpacks whole: to a thousand times as many
 CHUNK = 32  # pictures a task: a task costs as much as reading half a picture
+LET_GO = 64  # chunks; after so many the memory of those on disk is given back
 HELD_MOST = 1 << 24  # bytes of files that wait in a task; one that holds more is done at once
 SMALL = 4096  # bytes; smaller pictures take Python longer than Pillow, and threads halve the speed
 DAMAGED_MOST = 0.1  # of all pictures may be left out
@@ -46,18 +48,11 @@ def read_pictures(jobs, count, where, image_size, color_mode):
       color_mode: `grayscale`, the default, or `rgb`.
 
     Raises:
-      DataError: more than a tenth cannot be read, what is less being named in a warning; or they
-        take more memory than a data set may.
+      DataError: more than a tenth cannot be read, what is less being named in a warning; or there
+        is no room for them (`tf2gan.data.cache.room`).
     """
     size, channels = image_size or (28, 28), COLOR_MODES[color_mode or "grayscale"]
-    shape = count, *size, channels
-    if math.prod(shape) > VALUES_MOST:
-        raise DataError(
-            f"{where} holds {count} pictures, which take {math.prod(shape)} bytes in "
-            f"{size_text(size)}x{channels}, more than {VALUES_MOST}; a smaller --image-size, in "
-            "Python image_size=, takes less"
-        )
-    images = np.empty(shape, np.uint8)
+    images = room((count, *size, channels))
     failed = {}  # row: (name, reason)
     stop = threading.Event()
 
@@ -79,7 +74,9 @@ def read_pictures(jobs, count, where, image_size, color_mode):
         concurrent.futures.ThreadPoolExecutor(workers) as pool,
     ):
         try:
-            for chunk in _chunks(map(_in_order, jobs)):
+            for number, chunk in enumerate(_chunks(map(_in_order, jobs))):
+                if number % LET_GO == 0:
+                    let_go(images)
                 if _size(chunk) < SMALL * len(chunk) or _held(chunk) > HELD_MOST:
                     work(chunk)
                     bar.advance(len(chunk))

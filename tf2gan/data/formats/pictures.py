@@ -8,7 +8,7 @@ from tf2gan.data.formats.decode import read_pictures
 from tf2gan.data.labels import as_values, encode, known_labels
 from tf2gan.data.names import PART_OF, part_of
 from tf2gan.utils.errors import DataError
-from tf2gan.utils.messages import listed, warn
+from tf2gan.utils.messages import listed, say, warn
 
 STRAYS_MOST = 0.1  # of all pictures may lie outside the folders of classes
 # Folders that only sort: dates, and words for pictures.
@@ -69,7 +69,7 @@ def read_parts(
     train, labelled = _with_classes(train, classes, entries, asked)
     held_out = rows.get("test") or rows.get("val") or []
     if rows.get("test") and rows.get("val"):
-        print(f"left out: {len(rows['val'])} pictures of a validation set, beside the test set")
+        say(f"left out: {len(rows['val'])} pictures of a validation set, beside the test set")
     order = train + held_out
     # Read all together, so that there is one bar and one line about what is damaged.
     jobs = sorted(enumerate(entries[i] for i in order), key=lambda job: job[1].position)
