@@ -24,7 +24,7 @@ from tf2gan.quality import __main__ as command
 from tf2gan.quality import classifier
 from tf2gan.quality import ruler as rulers
 from tf2gan.quality.classifier import MNIST_KEY, MNIST_WEIGHTS, load_classifier
-from tf2gan.quality.clusters import cluster
+from tf2gan.quality.clusters import cluster, gradients
 from tf2gan.quality.metrics import (
     classifier_score,
     frechet_distance,
@@ -252,10 +252,34 @@ def test_clusters_part_what_differs_and_keep_what_is_alike():
     kinds = rng.integers(0, 256, (4, 12, 16, 3))
     kind = rng.integers(0, 4, 500)
     images = np.clip(kinds[kind] + rng.normal(0, 9, (500, 12, 16, 3)), 0, 255).astype(np.uint8)
-    found = cluster(images, 8)
-    assert len(set(zip(found, kind, strict=True))) == len(set(found))  # none has two kinds
-    assert found.min() >= 0 and found.max() < 8 and len(set(found[kind == 0])) < 8
-    assert np.array_equal(found, cluster(images, 8))
+    found = cluster(images, 20)
+    for of_kind in found.T:
+        assert len(set(zip(of_kind, kind, strict=True))) == len(set(of_kind))  # none has two kinds
+        assert of_kind.min() >= 0 and of_kind.max() < 20 and len(set(of_kind[kind == 0])) < 20
+    assert np.array_equal(found, cluster(images, 20))
+
+
+def test_gradients_tell_shapes_and_colours_do_not():
+    """Bars lie or stand, are red or blue: one kind of clusters parts what the other joins."""
+    rng = np.random.default_rng(0)
+    stands, is_red = rng.integers(0, 2, (2, 400)).astype(bool)
+    images = np.full((400, 32, 32, 3), 255, np.uint8)
+    for image, upright, red in zip(images, stands, is_red, strict=True):
+        start = rng.integers(13, 16)
+        bar = image[:, start : start + 4] if upright else image[start : start + 4]
+        image[:] = (255, 200, 200) if red else (200, 200, 255)
+        bar[:] = (220, 40, 40) if red else (40, 40, 220)
+    by_gradients, by_colours = cluster(images, 2).T
+    agree = lambda found, truth: max(np.mean(found == truth), np.mean(found != truth))  # noqa: E731
+    assert agree(by_colours, is_red) == 1 and agree(by_gradients, stands) == 1
+
+
+@pytest.mark.parametrize("shape", [(12, 12, 1), (12, 128, 1), (48, 72, 3), (128, 112, 3)])
+def test_gradients_of_any_size_and_of_images_of_one_colour(shape):
+    images = np.full((2, *shape), 9, np.uint8)
+    images[1, shape[0] // 2 :] = 200
+    blank, edge = gradients(images)
+    assert edge.shape == (128,) and not blank.any() and np.isfinite(edge).all() and edge.any()
 
 
 @pytest.mark.parametrize("shape", [(12, 128, 1), (28, 28, 1), (64, 64, 3), (128, 100, 3)])
@@ -310,7 +334,7 @@ def test_a_mapped_file_that_was_cut_ends_no_process(tmp_path, read):
     reading = {
         "data_key": lambda: data.key,
         "cluster": lambda: cluster(data.images, 3),
-        "train": lambda: classifier.train_classifier(data.images, np.zeros(2000, int), 2),
+        "train": lambda: classifier.train_classifier(data.images, np.zeros(2000, int), 2, 9),
         "look": lambda: classifier.Classifier(network)(data.images),
     }
     with pytest.raises(DataError, match="a.npy has changed while it was in use"):

@@ -19,7 +19,7 @@ from tf2gan.data.load import load_data
 from tf2gan.data.mapped import before_reading, blocks
 from tf2gan.devices.precision import choose_dtype
 from tf2gan.networks.polyphase import forward
-from tf2gan.quality.clusters import cluster
+from tf2gan.quality.clusters import KINDS, cluster
 from tf2gan.utils.command_line import Parser, run_command
 from tf2gan.utils.errors import Tf2ganError
 from tf2gan.utils.files import replacing
@@ -28,11 +28,12 @@ from tf2gan.utils.progress_bar import ProgressBar
 MNIST_WEIGHTS = Path(__file__).parent / "mnist_classifier.keras"
 MNIST_KEY = "d18cfd466eb143ac1097fde604dba9eec4116885869d04cc648b510949f9e88c"  # of MNIST's `Data`
 FEATURES = 64
-STEPS = 2_000  # of training, whatever the size of the data set
+STEPS = 2_000  # of training on classes, whatever the size of the data set
 BATCH = 128
 BLOCK = 500  # images evaluated at once
-SIDE = 32  # pixels that larger images are brought near by the stride of the first layer
-CLUSTERS = 50  # kinds of images that are told apart where there are no classes
+SIDE = 32  # pixels that larger images are brought near, before anything is computed of them
+CLUSTERS = 50  # of each kind, that are told apart where there are no classes
+CLUSTER_STEPS = 600  # of training on clusters of images of SIDE x SIDE, so that it ends in time
 
 
 class Classifier:
@@ -80,19 +81,18 @@ class Classifier:
 
 def build_classifier(classes, image_size=(28, 28), channels=1):
     """Builds the network: images `[B, H, W, C]` in [-1, 1] -> logits `[B, classes]`."""
-    height, width = image_size
-    stride = max(1, round(math.sqrt(height * width) / SIDE))
     convolutions = []
-    for number, filters in enumerate((32, 64, 64)):
-        step = stride if number == 0 else 1
+    if (side := _pooled(image_size)) > 1:
+        convolutions.append(layers.AveragePooling2D(side, padding="same", name="smaller"))
+    for filters in (32, 64, 64):
         convolutions += [
-            layers.Conv2D(filters, 2 * step + 1, strides=step, padding="same"),
+            layers.Conv2D(filters, 3, padding="same"),
             layers.Activation("relu"),
             layers.MaxPooling2D(),
         ]
     return keras.Sequential(
         [
-            keras.Input((height, width, channels)),
+            keras.Input((*image_size, channels)),
             *convolutions,
             layers.Flatten(),
             layers.Dense(FEATURES, activation="relu", name="features"),
@@ -103,46 +103,61 @@ def build_classifier(classes, image_size=(28, 28), channels=1):
     )
 
 
-def train_classifier(images, labels, classes, *, seed=0):
+def _pooled(image_size):
+    """The side of the squares of pixels whose means the network sees, 1 for small images."""
+    return max(1, round(math.sqrt(math.prod(image_size)) / SIDE))
+
+
+def train_classifier(images, labels, classes, steps, *, weights=(1.0,), seed=0):
     """Trains a classifier from nothing on images that are rotated, translated and scaled a little.
 
     Args:
       images: uint8 `[N, H, W, C]`.
-      labels: integers `[N]` from 0.
-      classes: how many there are.
+      labels: integers `[N]` from 0, or `[N, K]`: what K classifiers in one are to tell apart, which
+        share all layers but the last.
+      classes: how many there are, of each of the K.
+      steps: of training, of `BATCH` images each.
+      weights: of each of the K in the loss, or one for all.
       seed: fixes initial weights, order and distortions.
 
     Returns:
-      The Keras model.
+      The Keras model; its logits are `[B, K * classes]`.
     """
     keras.utils.set_random_seed(seed)
-    model = build_classifier(classes, images.shape[1:3], images.shape[3])
+    labels = np.asarray(labels, np.int32).reshape(len(images), -1)
+    heads = labels.shape[1]
+    model = build_classifier(heads * classes, images.shape[1:3], images.shape[3])
     variables = model.trainable_variables
-    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.002, STEPS))
+    side, network = _pooled(images.shape[1:3]), model
+    if side > 1:  # rotations of large images would take longer than the network
+        network = keras.Sequential(model.layers[1:])
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(0.002, steps))
     optimizer.build(variables)
     dtype, _ = choose_dtype("auto")
     dtype = tf.float32 if dtype == tf.float16 else dtype  # which would want its losses scaled
 
     @tf.function(autograph=False)
     def step(pixels, labels, transforms):
-        batch = distorted(to_unit(tf.cast(pixels, tf.float32)), transforms)
+        batch = to_unit(tf.cast(pixels, tf.float32))
+        batch = model.layers[0](batch) if side > 1 else batch
+        batch = distorted(batch, transforms)
         with tf.GradientTape() as tape:
-            logits = forward(model, batch, training=True, dtype=dtype)
+            logits = forward(network, batch, training=True, dtype=dtype)
+            logits = tf.reshape(logits, (-1, heads, classes))
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-            loss = tf.reduce_mean(losses)
+            loss = tf.reduce_mean(losses * weights)
         optimizer.apply(tape.gradient(loss, variables), variables)
 
-    labels = np.asarray(labels, np.int32)
     random = np.random.Generator(np.random.Philox(seed))
-    size = min(BATCH, len(images))
-    with ProgressBar("training the classifier", STEPS) as bar:
-        for number in range(STEPS):
+    size, seen = min(BATCH, len(images)), [-(-pixels // side) for pixels in images.shape[1:3]]
+    with ProgressBar("training the classifier", steps) as bar:
+        for number in range(steps):
             place = number % (len(images) // size) * size
             if place == 0:
                 order = random.permutation(len(images))
             rows = np.sort(order[place : place + size])  # of a mapped file, as they lie there
             before_reading(images)
-            step(images[rows], labels[rows], random_transforms(random, size, images.shape[1:3]))
+            step(images[rows], labels[rows], random_transforms(random, size, seen))
             bar.advance()
     return model
 
@@ -173,7 +188,8 @@ def distorted(images, transforms):
 def load_classifier(data):
     """Returns (the `Classifier` of a data set, its name): bundled, cached, or trained now.
 
-    Where there are no classes it tells `CLUSTERS` clusters of similar images apart. The cache is
+    Where there are no classes it tells clusters of similar images apart, `CLUSTERS` of each kind:
+    by their gradients and by their colours (`tf2gan.quality.clusters`). The cache is
     `$XDG_CACHE_HOME/tf2gan` (`~/.cache/tf2gan`); where it cannot be written, the classifier is
     trained anew each time.
     """
@@ -181,7 +197,7 @@ def load_classifier(data):
     if not found:
         if path == MNIST_WEIGHTS:
             raise Tf2ganError(f"{path} cannot be read; install tf2gan again")
-        model = _train_and_keep(data, model.output_shape[1], path)
+        model = _train_and_keep(data, path)
     return Classifier(model), name_of(model)
 
 
@@ -197,7 +213,7 @@ def _find(data):
     path = MNIST_WEIGHTS
     if key != MNIST_KEY:
         path = cache.folder() / f"classifier-{key[:32]}.keras"
-    classes = len(data.class_names) if data.has_classes else CLUSTERS
+    classes = len(data.class_names) if data.has_classes else len(KINDS) * CLUSTERS
     model = build_classifier(classes, data.image_size, data.channels)
     try:
         model.load_weights(path)
@@ -214,10 +230,17 @@ def name_of(model):
     return digest.hexdigest()[:8]
 
 
-def _train_and_keep(data, classes, path):
+def _train_and_keep(data, path):
     print(f"training the classifier that measures quality, once for {data.name}", flush=True)
-    labels = data.labels if data.has_classes else cluster(data.images, classes)
-    model = train_classifier(data.images, labels, classes)
+    if data.has_classes:
+        model = train_classifier(data.images, data.labels, len(data.class_names), STEPS)
+    else:
+        labels = cluster(data.images, CLUSTERS)
+        weights = tuple(KINDS.values())
+        side = _pooled(data.image_size)
+        larger = math.prod(data.image_size) / (side * SIDE) ** 2  # than SIDE x SIDE
+        steps = round(CLUSTER_STEPS / max(1, larger))
+        model = train_classifier(data.images, labels, CLUSTERS, steps, weights=weights)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as partial:
@@ -232,7 +255,7 @@ def _train_and_keep(data, classes, path):
 def train_again(flags):
     """Trains the classifier of the package again, in its place."""
     data = load_data("mnist")
-    model = train_classifier(data.images, data.labels, len(data.class_names))
+    model = train_classifier(data.images, data.labels, len(data.class_names), STEPS)
     with replacing(MNIST_WEIGHTS) as partial:
         model.save(partial)
     accuracy = Classifier(model).accuracy(data.test_images, data.test_labels)

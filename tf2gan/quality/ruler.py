@@ -138,7 +138,7 @@ class Ruler:
         """What measures how many images, on one line."""
         what = f"{len(self.class_names)} classes"
         if not self.class_names:
-            what = f"{CLUSTERS} clusters of similar images, for it has no classes"
+            what = f"{CLUSTERS} clusters by colour and {CLUSTERS} by shape, for it has no classes"
         believe = "" if self.count >= ENOUGH else ", so few that KID is to be believed"
         return (
             f"{self.count} images, measured by a classifier of {self._data.name}'s {what} "
