@@ -83,6 +83,15 @@ def test_the_next_start_decodes_nothing_and_says_the_same(
     assert isinstance(second.test_images, np.memmap) == (most == 1000)
 
 
+def test_it_is_found_from_any_folder(pictures, decoded, monkeypatch):
+    load_data(str(pictures), **SIZE)
+    decoded.clear()
+    for folder, source in ((pictures.parent, "pictures"), (pictures / "train", "..")):
+        monkeypatch.chdir(folder)
+        load_data(source, **SIZE)
+    assert not decoded
+
+
 @pytest.mark.parametrize(
     "change", ["added", "removed", "changed", "size", "colour", "level", "labels", "pillow"]
 )

@@ -71,9 +71,9 @@ def load_data(source, image_size=None, color_mode=None, *, labels=None, label_co
             f"data {source!r} is no file or folder; give mnist, fashion_mnist or a path that exists"
         )
     where = shown(str(path))
-    how = [os.path.abspath(path), image_size, color_mode, labels, label_column]
+    how = [_absolute(path), image_size, color_mode, labels, label_column]
     with reading(where):
-        key, newest = cache.key_of(_files(path, is_folder, labels), how)
+        key, newest = cache.key_of(_files(source, is_folder, labels), how)
     if kept := cache.load(key, where):
         data, said = kept
         repeat(said)
@@ -84,21 +84,22 @@ def load_data(source, image_size=None, color_mode=None, *, labels=None, label_co
     is_read = not isinstance(data.images, np.memmap) or cache.is_room(data.images)
     if is_read and time.monotonic() - started > cache.KEPT_SECONDS:
         with reading(where):
-            now = cache.key_of(_files(path, is_folder, labels), how)
+            now = cache.key_of(_files(source, is_folder, labels), how)
         if now == (key, newest):  # nothing changed while it was read
             data = cache.keep(key, newest, data, said)
     return dataclasses.replace(data, source=from_any_folder(source))
 
 
-def _files(path, is_folder, labels):
-    """All files that may be read for a source."""
+def _files(source, is_folder, labels):
+    """All files that may be read for a source, by the same names from any folder."""
+    path = _absolute(source)
     if is_folder:
         files = [entry.path for entry in walk(path)]
     else:
-        entry = Entry(path.name, str(path), path=str(path))
+        entry = Entry(os.path.basename(path), path, path=path)
         beside = entry.kind == "idx" or is_records(entry)
-        files = [e.path for e in walk(path.resolve().parent, deep=False)] if beside else []
-        files.append(str(path))
+        folder = os.path.dirname(os.path.realpath(path))
+        files = [path, *(e.path for e in (walk(folder, deep=False) if beside else ()))]
     if labels is not None and os.path.isfile(_absolute(labels)):
         files.append(_absolute(labels))
     return files
