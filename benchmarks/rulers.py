@@ -89,7 +89,7 @@ def labelled_classifier(source, labels, columns, shape):
         return load_classifier(load_data(source, **shape, labels=labels, label_column=column))[0]
     of_columns = [load_data(source, **shape, labels=labels, label_column=c) for c in columns]
     known = np.stack([data.labels for data in of_columns], 1)
-    return Classifier(train_classifier(of_columns[0].images, known, known.max() + 1, STEPS))
+    return Classifier(train_classifier(of_columns[0].images, known, int(known.max()) + 1, STEPS))
 
 
 def halves(images):

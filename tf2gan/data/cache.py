@@ -7,10 +7,12 @@ the files and empties the folder.
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import math
 import os
+import sys
 import tempfile
 import time
 import weakref
@@ -20,20 +22,20 @@ import numpy as np
 import PIL
 
 from tf2gan.data.dataset import Data
-from tf2gan.data.files.entries import picture_formats
-from tf2gan.data.mapped import map_file, map_room
+from tf2gan.data.files.entries import PLUGINS, picture_formats
+from tf2gan.data.mapped import let_go, map_file, map_room
 from tf2gan.utils.command_line import Parser, run_command
 from tf2gan.utils.errors import DataError
 from tf2gan.utils.files import PARTIAL, try_lock
 
-FORMAT = 1  # of the files; another is not read
 KEPT_SECONDS = 3.0  # of reading; what takes less is read again
 MEMORY_MOST = 1 << 30  # bytes of images in memory; of more they stay in their file
+WITHOUT_DISK = 1 << 32  # bytes of images in memory where there is no room for a file
 CACHE_MOST = 20 << 30  # bytes of all data sets together; those unused for longest go first
 HEAD = 128  # bytes of the header of an .npy
 TAIL = 40  # bytes of the length and the SHA-256 of what is before them
 BLOCK = 1 << 26  # bytes written at once
-YOUNG = 60  # seconds; an unfinished file may not be locked yet
+YOUNG = 60  # seconds; an empty file may not be locked yet
 
 _rooms = weakref.WeakKeyDictionary()  # the mapping of an unfinished file: the file, open and locked
 
@@ -55,10 +57,13 @@ def room(shape):
     try:
         file = _begin(HEAD + size)
     except OSError as error:
+        why = f"{size} bytes of images find no room in {folder()} ({error.strerror})"
+        if size <= WITHOUT_DISK:
+            print(f"{why}; they are kept in memory", flush=True)
+            return np.empty(shape, np.uint8)
         raise DataError(
-            f"images {list(shape)} take {size} bytes, and more than {MEMORY_MOST} are kept in a "
-            f"file in {folder()}, which cannot be written ({error.strerror}); make room there, set "
-            "XDG_CACHE_HOME to another folder, or take a smaller --image-size"
+            f"{why}, and memory is for at most {WITHOUT_DISK}; make room there, set XDG_CACHE_HOME "
+            "to another folder, or take a smaller --image-size"
         ) from error
     images = map_room(file.name, HEAD, shape)
     _rooms[images._mmap] = file
@@ -79,14 +84,24 @@ def key_of(paths, how):
       how: how they are read, anything that JSON takes.
     """
     digest, newest = hashlib.sha256(), 0
-    read_by = FORMAT, PIL.__version__, sorted(picture_formats()[0])
-    digest.update(json.dumps([how, read_by]).encode())
+    digest.update(json.dumps([how, _readers()], default=str).encode())
     for path in sorted(paths):
         status = os.stat(path)
         newest = max(newest, status.st_mtime_ns // 10**9)
         known = path, status.st_size, status.st_mtime_ns, status.st_ctime_ns
         digest.update(repr(known).encode("utf-8", "backslashreplace"))
     return digest.hexdigest()[:32], newest
+
+
+@functools.cache
+def _readers():
+    """What reads: the code of this package, Pillow and its plug-ins; other results, another key."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    formats = sorted(picture_formats()[0])
+    plugins = [getattr(sys.modules.get(name), "__version__", None) for name in PLUGINS]
+    return digest.hexdigest(), PIL.__version__, formats, plugins
 
 
 def load(key, where):
@@ -104,7 +119,7 @@ def load(key, where):
         data = _data(images, about)
         if data.fingerprint != about["fingerprint"]:
             raise ValueError("its images are damaged")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # none is kept there
         return None
     except (OSError, ValueError, KeyError, TypeError, DataError) as error:
         print(f"{path} cannot be used ({error}); {where} is read again", flush=True)
@@ -164,8 +179,14 @@ def keep(key, newest, data, said):
             file.truncate()
             file.write(text + len(text).to_bytes(8, "little") + hashlib.sha256(text).digest())
             file.flush()
+            if mapping is not None:
+                mapping.flush()  # before the time is set, which a late page would change
             os.fsync(file.fileno())
             os.utime(file.name, (time.time(), newest))
+            if os.stat(file.name).st_mtime != newest:
+                raise OSError(errno.ENOTSUP, "its times of change are not exact")
+            if os.name == "nt":  # which renames no open file
+                file.close()
             os.replace(file.name, path)
         finally:
             _remove(file)
@@ -174,7 +195,12 @@ def keep(key, newest, data, said):
         return data
     print(f"kept for the next start: {path} ({size / 1e6:.0f} MB)", flush=True)
     _evict(path)
-    return data if mapping is None else _data(map_file(path, str(path), lasting=True), about)
+    if size - HEAD <= MEMORY_MOST:
+        return data
+    try:
+        return _data(map_file(path, str(path), lasting=True), about)
+    except DataError:  # another process has removed it
+        return data
 
 
 def _data(images, about):
@@ -205,12 +231,16 @@ def _begin(size):
     number, path = tempfile.mkstemp(".npy", PARTIAL, folder())
     os.close(number)
     file = try_lock(path)
-    try:
-        _claim(file, size)
-    except BaseException:
-        _remove(file)
-        raise
-    return file
+    if file is None:
+        raise BlockingIOError(errno.EAGAIN, f"{path} is locked by another process")
+    while True:
+        try:
+            _claim(file, size)
+            return file
+        except OSError as error:
+            if error.errno != errno.ENOSPC or not _remove_oldest():
+                _remove(file)
+                raise
 
 
 def _claim(file, size):
@@ -231,39 +261,63 @@ def _write(file, images):
         rows = max(1, BLOCK // math.prod(images.shape[1:]))
         for start in range(0, len(images), rows):
             file.write(np.ascontiguousarray(images[start : start + rows]))
+            let_go(images)
 
 
 def _remove(file):
-    """Closes an unfinished file, which removes it if it has not become a kept one."""
-    if not file.closed:
+    """Closes an unfinished file and removes it, if it has not become a kept one."""
+    file.close()
+    with contextlib.suppress(OSError):
         Path(file.name).unlink(missing_ok=True)
-        file.close()
 
 
 def _sweep():
     """Removes unfinished files of processes that ended without doing so."""
     for path in folder().glob(f"{PARTIAL}*.npy"):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > YOUNG and (file := try_lock(path)):
+            status = path.stat()
+            is_old = status.st_size or time.time() - status.st_mtime > YOUNG
+            if is_old and (file := try_lock(path)):
                 _remove(file)
+
+
+def _kept():
+    """(path, status) of the data sets that are kept, those unused for longest first."""
+    found = []
+    for path in folder().glob("data-*.npy"):
+        with contextlib.suppress(OSError):  # another process removes files, too
+            found.append((path, path.stat()))
+    return sorted(found, key=lambda file: file[1].st_atime)
 
 
 def _evict(newest):
     """Removes the data sets that were not used for longest, until the rest is `CACHE_MOST`."""
-    files = [(path.stat(), path) for path in folder().glob("data-*.npy") if path != newest]
-    total = newest.stat().st_size + sum(status.st_size for status, _ in files)
-    for status, path in sorted(files, key=lambda item: item[0].st_atime):
-        if total > CACHE_MOST:
-            path.unlink(missing_ok=True)
+    total = sum(status.st_size for _, status in _kept())
+    for path, status in _kept():
+        if total > CACHE_MOST and path != newest and _remove_kept(path):
             total -= status.st_size
-            print(f"removed {path}, unused for longest: all take more than {CACHE_MOST} bytes")
+
+
+def _remove_oldest():
+    """Removes the data set that was not used for longest; whether there was one."""
+    return any(_remove_kept(path) for path, _ in _kept())
+
+
+def _remove_kept(path):
+    try:
+        path.unlink()
+    except OSError:
+        return False
+    print(f"removed to make room: {path}, unused for longest", flush=True)
+    return True
 
 
 def show_or_clear(flags):
     """Lists what is kept, with its size and when it was last used; or removes all of it."""
+    _sweep()
     total = 0
-    for path in [*folder().glob("data-*.npy"), *folder().glob("classifier-*.keras")]:
-        status = path.stat()
+    classifiers = [(path, path.stat()) for path in folder().glob("classifier-*.keras")]
+    for path, status in [*_kept(), *classifiers]:
         total += status.st_size
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(status.st_atime))
         print(f"{status.st_size / 1e6:10.1f} MB  used {used}  {path.name}")

@@ -78,6 +78,7 @@ def to_uint8(images, scale):
             values = np.rint(values[..., :3] * cover + 255 * (1 - cover))
         pixels[rows] = values
         let_go(pixels)
+        let_go(images)
     return pixels
 
 
@@ -87,7 +88,10 @@ def resized(images, size, channels):
         return images
     pixels = room((len(images), *size, channels))
     with ProgressBar("resizing images", len(images)) as bar:
-        for image, row in zip(images, pixels, strict=True):
+        for number, (image, row) in enumerate(zip(images, pixels, strict=True)):
+            if number % 1000 == 0:
+                let_go(images)
+                let_go(pixels)
             picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
             row[:] = fitted(picture, size, channels)
             bar.advance()

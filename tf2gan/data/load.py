@@ -72,9 +72,8 @@ def load_data(source, image_size=None, color_mode=None, *, labels=None, label_co
         )
     where = shown(str(path))
     how = [_absolute(path), image_size, color_mode, labels, label_column]
-    with reading(where):
-        key, newest = cache.key_of(_files(source, is_folder, labels), how)
-    if kept := cache.load(key, where):
+    known = _key(source, is_folder, labels, how)
+    if known and (kept := cache.load(known[0], where)):
         data, said = kept
         repeat(said)
         return dataclasses.replace(data, source=from_any_folder(source))
@@ -83,11 +82,18 @@ def load_data(source, image_size=None, color_mode=None, *, labels=None, label_co
         data = _load_path(path, is_folder, where, wanted, of_pictures)
     is_read = not isinstance(data.images, np.memmap) or cache.is_room(data.images)
     if is_read and time.monotonic() - started > cache.KEPT_SECONDS:
-        with reading(where):
-            now = cache.key_of(_files(source, is_folder, labels), how)
-        if now == (key, newest):  # nothing changed while it was read
-            data = cache.keep(key, newest, data, said)
+        lasting = None not in said and known == _key(source, is_folder, labels, how)
+        if known and lasting:  # nothing changed while it was read
+            data = cache.keep(*known, data, said)
     return dataclasses.replace(data, source=from_any_folder(source))
+
+
+def _key(source, is_folder, labels, how):
+    """(the name of what reading a source gives, its newest time); None if a file is gone by now."""
+    try:
+        return cache.key_of(_files(source, is_folder, labels), how)
+    except (OSError, DataError):
+        return None
 
 
 def _files(source, is_folder, labels):

@@ -13,7 +13,7 @@ from tf2gan.utils.progress_bar import ProgressBar
 
 _mapped = weakref.WeakKeyDictionary()  # the mapping of a file: the file's size and time
 _ours = weakref.WeakSet()  # mappings that nobody else writes to
-_lasting = weakref.WeakSet()  # those of them whose file may be removed
+_lasting = weakref.WeakKeyDictionary()  # those of them whose file may be removed: its inode
 
 
 def map_file(path, where, *, lasting=False):
@@ -27,7 +27,7 @@ def map_file(path, where, *, lasting=False):
     _mapped[array._mmap] = before.st_size, before.st_mtime_ns
     _ours.add(array._mmap)
     if lasting:
-        _lasting.add(array._mmap)
+        _lasting[array._mmap] = before.st_ino
     return array
 
 
@@ -60,10 +60,15 @@ def before_reading(images):
     known = None if mapping is None else _mapped.get(mapping)
     if known is None:
         return
-    if mapping in _lasting and not os.path.exists(images.filename):
-        return
     with reading(images.filename):
-        now = os.stat(images.filename)
+        try:
+            now = os.stat(images.filename)
+        except FileNotFoundError:
+            if mapping in _lasting:
+                return
+            raise
+    if _lasting.get(mapping, now.st_ino) != now.st_ino:  # another file, in its place
+        return
     if (now.st_size, now.st_mtime_ns) != known:
         raise DataError(
             f"{images.filename} has changed while it was in use ({known[0]} bytes then, "

@@ -22,9 +22,11 @@ def reading(where, how="cannot be read"):
 _heard = contextvars.ContextVar("heard", default=None)
 
 
-def warn(text):
-    """One line on stderr."""
+def warn(text, *, lasting=True):
+    """One line on stderr; not `lasting` what another try may not find."""
     _tell("stderr", f"warning: {text}")
+    if not lasting and (heard := _heard.get()) is not None:
+        heard.append(None)
 
 
 def say(text):
@@ -34,7 +36,10 @@ def say(text):
 
 @contextlib.contextmanager
 def hearing():
-    """Yields a list that gets what is said in the body: [the stream's name, the line] each."""
+    """Yields a list that gets what is said in the body: [the stream's name, the line] each.
+
+    After a line that is not `lasting` comes None.
+    """
     token = _heard.set([])
     try:
         yield _heard.get()

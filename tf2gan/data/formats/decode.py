@@ -27,7 +27,7 @@ LARGE = 1 << 22  # pixels; larger pictures are decoded one at a time, to bound m
 HUGE = 1 << 24  # pixels; larger ones are shrunk by whole steps before anything else
 GZIP_MOST = 1 << 18  # bytes of a FITS that Pillow unpacks whole: to a thousand times as many
 CHUNK = 32  # pictures a task: a task costs as much as reading half a picture
-LET_GO = 64  # chunks; after so many the memory of those on disk is given back
+GIVE_BACK = 64  # chunks, or images that move, until memory of what is on disk is given back
 HELD_MOST = 1 << 24  # bytes of files that wait in a task; one that holds more is done at once
 SMALL = 4096  # bytes; smaller pictures take Python longer than Pillow, and threads halve the speed
 DAMAGED_MOST = 0.1  # of all pictures may be left out
@@ -53,7 +53,7 @@ def read_pictures(jobs, count, where, image_size, color_mode):
     """
     size, channels = image_size or (28, 28), COLOR_MODES[color_mode or "grayscale"]
     images = room((count, *size, channels))
-    failed = {}  # row: (name, reason)
+    failed, passing = {}, set()  # row: (name, reason); rows that another try may read
     stop = threading.Event()
 
     def work(chunk):
@@ -65,6 +65,8 @@ def read_pictures(jobs, count, where, image_size, color_mode):
             except Exception as error:  # Pillow's decoders raise whatever they stumble over
                 name = source[0] if len(source) == 2 else source[0].name
                 failed[row] = shown(name), _reason(error)
+                if isinstance(error, MemoryError) or getattr(error, "errno", None):
+                    passing.add(row)
 
     workers = min(os.cpu_count() or 1, 8)
     pending = collections.deque()
@@ -75,7 +77,7 @@ def read_pictures(jobs, count, where, image_size, color_mode):
     ):
         try:
             for number, chunk in enumerate(_chunks(map(_in_order, jobs))):
-                if number % LET_GO == 0:
+                if number % GIVE_BACK == 0:
                     let_go(images)
                 if _size(chunk) < SMALL * len(chunk) or _held(chunk) > HELD_MOST:
                     work(chunk)
@@ -88,7 +90,7 @@ def read_pictures(jobs, count, where, image_size, color_mode):
                 bar.advance(_finished(*pending.popleft()))
         finally:
             stop.set()  # of tasks that still run when the terminal is interrupted
-    _tell_damaged([failed[row] for row in sorted(failed)], count, where)
+    _tell_damaged([failed[row] for row in sorted(failed)], count, where, lasting=not passing)
     kept = np.ones(count, bool)
     kept[list(failed)] = False
     return (_compacted(images, kept) if failed else images), kept
@@ -140,6 +142,8 @@ def _compacted(images, kept):
     for place, row in enumerate(rows):
         if place != row:
             images[place] = images[row]
+        if place % GIVE_BACK == 0:
+            let_go(images)
     return images[: len(rows)]
 
 
@@ -219,7 +223,7 @@ def _reason(error):
     return brief(error)
 
 
-def _tell_damaged(failed, count, where):
+def _tell_damaged(failed, count, where, lasting):
     """Warns of pictures that are left out, or raises `DataError` if they are too many."""
     if not failed:
         return
@@ -231,4 +235,5 @@ def _tell_damaged(failed, count, where):
             f"{where}: {len(failed)} of {count} pictures cannot be read, more than a tenth: {names}"
         )
     more = ", …" if len(failed) > 3 else ""
-    warn(f"{len(failed)} of {count} pictures cannot be read and are left out: {names}{more}")
+    told = f"{len(failed)} of {count} pictures cannot be read and are left out: {names}{more}"
+    warn(told, lasting=lasting)
