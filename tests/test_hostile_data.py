@@ -22,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
+from tf2gan.data import cache
 from tf2gan.data.load import load_data
 from tf2gan.utils.errors import DataError
 
@@ -202,10 +203,15 @@ def test_heads_that_claim_too_much(tmp_path, shape):
         load_data(str(tmp_path / "a.npy"))
 
 
-def test_what_is_larger_than_memory_is_not_converted(tmp_path):
-    np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.uint8, (1 << 23, 28, 28))[:2] = 200
-    assert len(load_data(str(tmp_path / "a.npy")).images) == 1 << 23
-    with pytest.raises(DataError, match="converted in memory, which is for at most 4294967296"):
+def test_what_is_larger_than_memory_is_converted_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "MEMORY_MOST", 1000)
+    monkeypatch.setattr(cache, "WITHOUT_DISK", 1000)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    np.save(tmp_path / "a.npy", IMAGES)
+    images = load_data(str(tmp_path / "a.npy"), (32, 32)).images
+    assert isinstance(images, np.memmap) and images.shape[1:] == (32, 32, 1)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a.npy"))
+    with pytest.raises(DataError, match="find no room in .* and memory is for at most 1000"):
         load_data(str(tmp_path / "a.npy"), (32, 32))
 
 
