@@ -60,9 +60,7 @@ def moves(images):
 def less_detail(images):
     """Yields (what was done, uint8 images of the same shape)."""
     for radius in BLURS:
-        blur = ImageFilter.GaussianBlur(radius)
-        blurred = [Image.fromarray(picture).filter(blur) for picture in as_pictures(images)]
-        yield f"blurred by {radius} pixels", np.stack(blurred).reshape(images.shape)
+        yield f"blurred by {radius} pixels", blurred(images, radius)
     rows = images.reshape(len(images), -1).astype(np.float32)
     mean = rows.mean(0)
     _, _, components = np.linalg.svd(rows - mean, full_matrices=False)
@@ -71,6 +69,13 @@ def less_detail(images):
         rebuilt = (rows - mean) @ kept.T @ kept + mean
         pixels = np.rint(rebuilt.clip(0, 255)).astype(np.uint8)
         yield f"{count} components", pixels.reshape(images.shape)
+
+
+def blurred(images, radius):
+    """Images blurred by a Gaussian of `radius` pixels."""
+    blur = ImageFilter.GaussianBlur(radius)
+    found = [Image.fromarray(picture).filter(blur) for picture in as_pictures(images)]
+    return np.stack(found).reshape(images.shape)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,9 @@ from tf2gan.utils.command_line import import_tensorflow
 import_tensorflow()
 
 import numpy as np
-from PIL import Image, ImageFilter
+from altered import blurred
 
 from tf2gan.data.dataset import subset
-from tf2gan.data.images import as_pictures
 from tf2gan.data.load import load_data
 from tf2gan.quality.classifier import STEPS, Classifier, load_classifier, train_classifier
 from tf2gan.quality.metrics import frechet_distance, kernel_distance, precision_recall
@@ -129,12 +128,6 @@ def altered(images, others):
     if channels == 3:
         found["channels permuted"] = np.stack([x[..., random.permutation(3)] for x in images])
     return {what: np.rint(np.clip(x, 0, 255)).astype(np.uint8) for what, x in found.items()}
-
-
-def blurred(images, radius):
-    blur = ImageFilter.GaussianBlur(radius)
-    found = [Image.fromarray(picture).filter(blur) for picture in as_pictures(images)]
-    return np.stack(found).reshape(images.shape)
 
 
 def shuffled(images, side, random):

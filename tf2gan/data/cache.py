@@ -104,8 +104,8 @@ def _readers():
     return digest.hexdigest(), PIL.__version__, formats, plugins
 
 
-def load(key, where):
-    """Returns (the `Data` that `keep` kept under a key, the lines that were said of it), or None.
+def load(key, source, where):
+    """Returns (the `Data` of a source, what was said of it), as `keep` kept them, or None.
 
     A file that is cut, damaged or changed is passed over, with a line.
     """
@@ -116,7 +116,7 @@ def load(key, where):
         if images.nbytes <= MEMORY_MOST:
             shape = images.shape
             images = np.fromfile(path, np.uint8, math.prod(shape), offset=HEAD).reshape(shape)
-        data = _data(images, about)
+        data = _data(images, about, source)
         if data.fingerprint != about["fingerprint"]:
             raise ValueError("its images are damaged")
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # none is kept there
@@ -198,12 +198,12 @@ def keep(key, newest, data, said):
     if size - HEAD <= MEMORY_MOST:
         return data
     try:
-        return _data(map_file(path, str(path), lasting=True), about)
+        return _data(map_file(path, str(path), lasting=True), about, data.source)
     except DataError:  # another process has removed it
         return data
 
 
-def _data(images, about):
+def _data(images, about, source):
     labels, test_labels = (
         None if about[name] is None else np.array(about[name], np.int64)
         for name in ("labels", "test_labels")
@@ -211,7 +211,7 @@ def _data(images, about):
     train = about["train"]
     test_images = images[train:] if len(images) > train else None
     names = tuple(about["class_names"])
-    return Data(about["name"], images[:train], labels, test_images, test_labels, names)
+    return Data(about["name"], images[:train], labels, test_images, test_labels, names, source)
 
 
 def _path(key):
@@ -292,8 +292,9 @@ def _kept():
 
 def _evict(newest):
     """Removes the data sets that were not used for longest, until the rest is `CACHE_MOST`."""
-    total = sum(status.st_size for _, status in _kept())
-    for path, status in _kept():
+    kept = _kept()
+    total = sum(status.st_size for _, status in kept)
+    for path, status in kept:
         if total > CACHE_MOST and path != newest and _remove_kept(path):
             total -= status.st_size
 

@@ -73,19 +73,21 @@ def load_data(source, image_size=None, color_mode=None, *, labels=None, label_co
     where = shown(str(path))
     how = [_absolute(path), image_size, color_mode, labels, label_column]
     known = _key(source, is_folder, labels, how)
-    if known and (kept := cache.load(known[0], where)):
+    found_from = from_any_folder(source)
+    if known and (kept := cache.load(known[0], found_from, where)):
         data, said = kept
         repeat(said)
-        return dataclasses.replace(data, source=from_any_folder(source))
+        return data
     started = time.monotonic()
     with hearing() as said:
         data = _load_path(path, is_folder, where, wanted, of_pictures)
+    data = dataclasses.replace(data, source=found_from)
     is_read = not isinstance(data.images, np.memmap) or cache.is_room(data.images)
     if is_read and time.monotonic() - started > cache.KEPT_SECONDS:
         lasting = None not in said and known == _key(source, is_folder, labels, how)
         if known and lasting:  # nothing changed while it was read
             data = cache.keep(*known, data, said)
-    return dataclasses.replace(data, source=from_any_folder(source))
+    return data
 
 
 def _key(source, is_folder, labels, how):

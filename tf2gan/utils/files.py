@@ -46,13 +46,7 @@ def locked(path, *, wait):
       BlockingIOError: another process holds the lock and `wait` is false.
     """
     with open(path, "a") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                raise
-            except OSError:
-                pass
+        _lock(file, wait)
         yield
 
 
@@ -63,11 +57,19 @@ def try_lock(path):
     """
     file = open(path, "r+b")
     try:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(file, wait=False)
     except BlockingIOError:
         file.close()
         return None
-    except OSError:
-        pass
     return file
+
+
+def _lock(file, wait):
+    """Locks an open file until it is closed, where there are locks; `BlockingIOError` if taken."""
+    if fcntl is not None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
